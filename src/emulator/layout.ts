@@ -1,0 +1,81 @@
+// Where everything lies in the module's memory (byte offsets). The hart's registers come first, so that generated code reaches
+// them with small constants; then the caches, which are no state; then the guest's RAM.
+
+import {PAGE_BYTES} from './paged-memory.ts';
+
+/** x0–x31, 8 bytes each; a 33rd takes what instructions write to x0. */
+export const X = 0x000;
+export const X_SINK = X + 32 * 8;
+/** f0–f31, 8 bytes each. */
+export const F = 0x180;
+/** Program counter. Generated code keeps it only across calls that may need it. */
+export const PC = 0x280;
+/** u32: accrued exceptions; u32: dynamic rounding mode; u32: mstatus.FS (0 off … 3 dirty). */
+export const FFLAGS = 0x288;
+export const FRM = 0x28c;
+export const FS = 0x290;
+/** u32: LR/SC reservation: offset in this memory of the reserved doubleword or word, 0 = none; u32: its size in bytes. */
+export const RESERVATION = 0x294;
+export const RESERVATION_SIZE = 0x298;
+/** CSRs that have storage of their own, 8 bytes each; see hart/csr. */
+export const CSRS = 0x300;
+export const CSRS_END = 0x800;
+
+/** i32: steps left in this slice. i32: steps taken away by a cut, to be run later. */
+export const LEFT = 0x800;
+export const CUT = 0x804;
+/** i32: offset of the translation caches of the present mode: data, fetch. */
+export const DATA_CACHE = 0x808;
+export const FETCH_CACHE = 0x80c;
+/** i64: a value passed between generated code and its slow paths. */
+export const VALUE = 0x810;
+/** One decoded slot for an instruction that straddles two pages. */
+export const STRADDLE_SLOT = 0x818;
+
+/**
+ * Translation caches (software TLBs): per mode a read and a write cache of TLB_ENTRIES entries of 16 bytes
+ * {i64 tag: virtual page address, i32: offset of the page in this memory minus the low 32 bits of the virtual address, i32: unused},
+ * and a fetch cache {i64 tag, i32: offset of the decoded page, i32: unused}. An empty entry's tag is -1, which no page has.
+ */
+export const TLB_ENTRIES = 256;
+export const TLB_ENTRY_BYTES = 16;
+export const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
+export const TLB_READ = 0;
+export const TLB_WRITE = TLB_BYTES;
+
+/** Modes with data caches of their own: effective privilege, and S with SUM set. */
+export const DATA_MODES = {U: 0, S: 1, SUM: 2, M: 3} as const;
+export const DATA_CACHES = 0x1000;
+export const dataCache = (mode: number): number => DATA_CACHES + mode * 2 * TLB_BYTES;
+/** Fetch caches by privilege: U, S, M. */
+export const FETCH_MODES = {U: 0, S: 1, M: 2} as const;
+export const FETCH_CACHES = DATA_CACHES + 4 * 2 * TLB_BYTES;
+export const fetchCache = (mode: number): number => FETCH_CACHES + mode * TLB_BYTES;
+const CACHES_END = FETCH_CACHES + 3 * TLB_BYTES;
+
+/**
+ * Decoded pages: a slot of 8 bytes for each halfword of a page of code {u32 instruction word of the interpreter, i32 immediate},
+ * and two slots behind them, where running off the page's end is noticed.
+ */
+export const SLOT_BYTES = 8;
+export const SLOTS_PER_PAGE = PAGE_BYTES / 2;
+export const DECODED_PAGE_BYTES = (SLOTS_PER_PAGE + 2) * SLOT_BYTES;
+export const DECODED_PAGES = 3072;
+export const DECODED = align(CACHES_END, 0x10000);
+const DECODED_END = DECODED + DECODED_PAGES * DECODED_PAGE_BYTES;
+
+/** The guest's RAM, from guest-physical RAM_BASE. */
+export const RAM = align(DECODED_END, 0x10000);
+export const RAM_BASE = 0x8000_0000;
+
+/** Pages of 64 KiB that a memory with `ramBytes` of guest RAM takes. */
+export function wasmPages(ramBytes: number): number {
+  return Math.ceil((RAM + ramBytes) / 0x10000);
+}
+
+/** The largest RAM: what a 32-bit WebAssembly memory leaves, in whole 2 MiB. */
+export const RAM_LIMIT_BYTES = Math.floor((2 ** 32 - RAM) / 2 ** 21) * 2 ** 21;
+
+function align(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit;
+}
