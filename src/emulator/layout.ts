@@ -14,9 +14,8 @@ export const PC = 0x280;
 export const FFLAGS = 0x288;
 export const FRM = 0x28c;
 export const FS = 0x290;
-/** u32: LR/SC reservation: offset in this memory of the reserved doubleword or word, 0 = none; u32: its size in bytes. */
+/** u32: LR/SC reservation (isa/expression.ts: Cell). */
 export const RESERVATION = 0x294;
-export const RESERVATION_SIZE = 0x298;
 /** CSRs that have storage of their own, 8 bytes each; see hart/csr. */
 export const CSRS = 0x300;
 export const CSRS_END = 0x800;

@@ -11,15 +11,18 @@ export type Local = {readonly id: number; readonly type: ValueType};
 /** WebAssembly's numeric operators that are used here, by their names in the specification. */
 export type Operator = keyof typeof OPERATORS;
 
-/** What an instruction's fields give. `rs1`…`imm` are i64; `fs1`…`fs3` are the 64 bits of an FP register; `rm` is the effective
- *  rounding mode (i32, 0 to 4; reserved ones trap); `pc` is the instruction's address, `nextPc` the following one's;
- *  `field` is the raw rs1 field (i32: CSR immediates); `bits` the raw immediate (i32). */
-export type OperandName = 'rs1' | 'rs2' | 'fs1' | 'fs2' | 'fs3' | 'imm' | 'rm' | 'pc' | 'nextPc' | 'bits';
+/** What an instruction's fields give. `rs1`, `rs2`, `imm` are i64; `fs1`, `fs2`, `fs3` are the 64 bits of an FP register; `rm` is
+ *  the effective rounding mode (i32, 0 to 4; reserved ones trap); `pc` is the instruction's address, `nextPc` the following one's. */
+export type OperandName = 'rs1' | 'rs2' | 'fs1' | 'fs2' | 'fs3' | 'imm' | 'rm' | 'pc' | 'nextPc';
+
+/** Parts of the hart's state that instructions reach beside registers, each an i32: accrued FP exceptions, and the LR/SC
+ *  reservation: 0 for none, else the RAM offset with bit 0 set for a word, bit 1 for a doubleword. */
+export type Cell = 'fflags' | 'reservation';
 
 /** Widths of guest memory accesses: sign- or zero-extended to i64. */
 export type GuestAccess = 'i8' | 'u8' | 'i16' | 'u16' | 'i32' | 'u32' | 'i64';
 
-/** Loads and stores on the module's own memory, by their names in the specification. */
+/** WebAssembly's loads and stores, by their names in the specification. */
 export type HostLoad =
   | 'i32.load' | 'i64.load' | 'i32.load8_u' | 'i32.load16_u' | 'i64.load8_u' | 'i64.load16_u' | 'i64.load32_s' | 'i64.load32_u';
 export type HostStore = 'i32.store' | 'i64.store' | 'i32.store8' | 'i32.store16' | 'i64.store8' | 'i64.store16' | 'i64.store32';
@@ -29,23 +32,23 @@ export type Expr = {readonly type: ValueType} & (
   | {readonly kind: 'operator'; readonly operator: Operator; readonly args: readonly Expr[]}
   | {readonly kind: 'local'; readonly local: Local}
   | {readonly kind: 'operand'; readonly operand: OperandName}
-  | {readonly kind: 'hostLoad'; readonly access: HostLoad; readonly address: Expr; readonly offset: number}
+  | {readonly kind: 'cell'; readonly cell: Cell}
+  | {readonly kind: 'ramLoad'; readonly access: HostLoad; readonly address: Expr}
   | {readonly kind: 'guestLoad'; readonly access: GuestAccess; readonly address: Expr}
   | {readonly kind: 'atomicAddress'; readonly sizeBytes: 4 | 8; readonly intent: 'read' | 'write'; readonly address: Expr}
   | {readonly kind: 'choose'; readonly condition: Expr; readonly then: Expr; readonly otherwise: Expr}
   | {readonly kind: 'select'; readonly condition: Expr; readonly then: Expr; readonly otherwise: Expr}
   | {readonly kind: 'call'; readonly callee: string; readonly args: readonly Expr[]}
-  | {readonly kind: 'accruedFlags'}
 );
 
 export type Statement =
   | {readonly kind: 'set'; readonly local: Local; readonly value: Expr}
-  | {readonly kind: 'hostStore'; readonly access: HostStore; readonly address: Expr; readonly offset: number; readonly value: Expr}
+  | {readonly kind: 'setCell'; readonly cell: Cell; readonly value: Expr}
+  | {readonly kind: 'ramStore'; readonly access: HostStore; readonly address: Expr; readonly value: Expr}
   | {readonly kind: 'guestStore'; readonly access: GuestAccess; readonly address: Expr; readonly value: Expr}
   | {readonly kind: 'if'; readonly condition: Expr; readonly then: Statement[]; readonly otherwise: Statement[]}
   | {readonly kind: 'while'; readonly condition: Expr; readonly body: Statement[]}
   | {readonly kind: 'return'; readonly value: Expr}
-  | {readonly kind: 'raise'; readonly flags: Expr}
   | {readonly kind: 'setRd'; readonly value: Expr}
   | {readonly kind: 'setFd'; readonly value: Expr}
   | {readonly kind: 'branch'; readonly condition: Expr}
@@ -226,19 +229,19 @@ export class Builder {
     return {kind: 'call', type, callee, args};
   }
 
-  // The module's own memory
+  // State
 
-  hostLoad(access: HostLoad, address: Expr, offset = 0): Expr {
-    return {kind: 'hostLoad', type: access.startsWith('i32') ? 'i32' : 'i64', access, address, offset};
+  cell(cell: Cell): Expr {
+    return {kind: 'cell', type: 'i32', cell};
   }
 
-  hostStore(access: HostStore, address: Expr, value: Expr, offset = 0): void {
-    this.emit({kind: 'hostStore', access, address, offset, value});
+  setCell(cell: Cell, value: Expr): void {
+    this.emit({kind: 'setCell', cell, value});
   }
 
   /** The flags accrued in fflags so far (i32). */
   accruedFlags(): Expr {
-    return {kind: 'accruedFlags', type: 'i32'};
+    return this.cell('fflags');
   }
 
   // Control
@@ -257,7 +260,7 @@ export class Builder {
 
   /** Accrues FP exception flags (i32: NV 16, DZ 8, OF 4, UF 2, NX 1) into fflags. */
   raise(flags: Expr): void {
-    this.emit({kind: 'raise', flags});
+    this.setCell('fflags', this.or(this.cell('fflags'), flags));
   }
 
   protected emit(statement: Statement): void {

@@ -2,10 +2,12 @@
 // memory is reached is the target's business: the interpreter and the translator are two targets of the same trees.
 
 import {unreachable} from '../../errors.ts';
-import type {Expr, FunctionDefinition, GuestAccess, LocalExpr, OperandName, Statement, SystemAction, ValueType} from '../isa/expression.ts';
+import type {Cell, Expr, FunctionDefinition, GuestAccess, LocalExpr, OperandName, Statement, SystemAction, ValueType} from '../isa/expression.ts';
 import {Builder} from '../isa/expression.ts';
-import {FFLAGS} from '../layout.ts';
+import {FFLAGS, RAM, RESERVATION} from '../layout.ts';
 import {CodeWriter, type ModuleWriter} from './encoder.ts';
+
+const CELLS: Record<Cell, number> = {fflags: FFLAGS, reservation: RESERVATION};
 
 /** Pushes a value. */
 export type Push = () => void;
@@ -23,7 +25,7 @@ export interface Target {
   jump(target: Push): void;
   guestLoad(access: GuestAccess, address: Push): void;
   guestStore(access: GuestAccess, address: Push, value: Push): void;
-  /** Pushes the offset in the module's memory of an aligned word or doubleword, checked for the intended access. */
+  /** Pushes the offset in RAM of an aligned word or doubleword, checked for the intended access. */
   atomicAddress(sizeBytes: 4 | 8, intent: 'read' | 'write', address: Push): void;
   system(action: SystemAction): void;
 }
@@ -40,10 +42,15 @@ function lowerStatement(target: Target, statement: Statement): void {
       lowerExpr(target, statement.value);
       code.localSet(target.localIndex(statement.local.id));
       return;
-    case 'hostStore':
+    case 'setCell':
+      code.i32Const(0);
+      lowerExpr(target, statement.value);
+      code.memory('i32.store', CELLS[statement.cell]);
+      return;
+    case 'ramStore':
       lowerExpr(target, statement.address);
       lowerExpr(target, statement.value);
-      code.memory(statement.access, statement.offset);
+      code.memory(statement.access, RAM);
       return;
     case 'guestStore':
       target.guestStore(statement.access, push(statement.address), push(statement.value));
@@ -68,11 +75,6 @@ function lowerStatement(target: Target, statement: Statement): void {
     case 'return':
       lowerExpr(target, statement.value);
       code.return();
-      return;
-    case 'raise':
-      code.i32Const(0).i32Const(0).memory('i32.load', FFLAGS);
-      lowerExpr(target, statement.flags);
-      code.op('i32.or').memory('i32.store', FFLAGS);
       return;
     case 'setRd':
       target.setRd(push(statement.value));
@@ -112,9 +114,12 @@ export function lowerExpr(target: Target, expr: Expr): void {
     case 'operand':
       target.operand(expr.operand);
       return;
-    case 'hostLoad':
+    case 'cell':
+      code.i32Const(0).memory('i32.load', CELLS[expr.cell]);
+      return;
+    case 'ramLoad':
       lowerExpr(target, expr.address);
-      code.memory(expr.access, expr.offset);
+      code.memory(expr.access, RAM);
       return;
     case 'guestLoad':
       target.guestLoad(expr.access, push(expr.address));
@@ -135,9 +140,6 @@ export function lowerExpr(target: Target, expr: Expr): void {
     case 'call':
       for (const arg of expr.args) lowerExpr(target, arg);
       code.call(target.functionIndex(expr.callee));
-      return;
-    case 'accruedFlags':
-      code.i32Const(0).memory('i32.load', FFLAGS);
       return;
     default:
       unreachable(expr);

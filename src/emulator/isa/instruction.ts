@@ -1,0 +1,155 @@
+// An instruction: its encoding and its meaning, defined once. The format supplies the mask, the immediate and the operands'
+// order in assembly; the meaning is a tree (expression.ts) that the interpreter and the translator lower. RISC-V Unprivileged
+// ISA 20191213 and later ratified extensions; encodings as in the manual's chapter "Instruction Set Listings".
+
+import type {Expr, GuestAccess, HostLoad, HostStore, OperandName, Statement, SystemAction} from './expression.ts';
+import {Builder} from './expression.ts';
+
+export type Format = {
+  /** Bits of the instruction word that identify the instruction. */
+  readonly mask: number;
+  /** The immediate that the word holds, sign-extended to 32 bits where the manual says so; the rounding mode for FP formats. */
+  immediate(word: number): number;
+  /** Operands in the order of assembly language; `offset(rs1)` stands for a memory operand. */
+  readonly operands: readonly AssemblyOperand[];
+};
+
+export type AssemblyOperand =
+  | 'rd' | 'rs1' | 'rs2' | 'fd' | 'fs1' | 'fs2' | 'fs3' | 'imm' | 'upper' | 'target' | 'offset(rs1)' | '(rs1)' | 'csr' | 'uimm' | 'rm';
+
+export type Instruction = {
+  readonly name: string;
+  readonly format: Format;
+  /** The value of the word under the format's mask. */
+  readonly match: number;
+  readonly statements: readonly Statement[];
+  readonly localTypes: readonly ('i32' | 'i64' | 'f32' | 'f64')[];
+};
+
+const none = (): number => 0;
+const immediateI = (word: number): number => word >> 20;
+const immediateS = (word: number): number => ((word >> 25) << 5) | ((word >>> 7) & 31);
+const immediateB = (word: number): number =>
+  ((word >> 31) << 12) | (((word >>> 7) & 1) << 11) | (((word >>> 25) & 63) << 5) | (((word >>> 8) & 15) << 1);
+const immediateU = (word: number): number => word & ~0xfff;
+const immediateJ = (word: number): number =>
+  ((word >> 31) << 20) | (((word >>> 12) & 255) << 12) | (((word >>> 20) & 1) << 11) | (((word >>> 21) & 1023) << 1);
+const shamt = (word: number): number => (word >>> 20) & 63;
+const roundingMode = (word: number): number => (word >>> 12) & 7;
+const whole = (word: number): number => word;
+
+export const R: Format = {mask: 0xfe00_707f, immediate: none, operands: ['rd', 'rs1', 'rs2']};
+/** One source register: the rs2 field is part of the encoding. */
+export const R1: Format = {mask: 0xfff0_707f, immediate: none, operands: ['rd', 'rs1']};
+export const I: Format = {mask: 0x0000_707f, immediate: immediateI, operands: ['rd', 'rs1', 'imm']};
+export const LOAD: Format = {mask: 0x0000_707f, immediate: immediateI, operands: ['rd', 'offset(rs1)']};
+export const SHIFT: Format = {mask: 0xfc00_707f, immediate: shamt, operands: ['rd', 'rs1', 'imm']};
+export const SHIFT_W: Format = {mask: 0xfe00_707f, immediate: shamt, operands: ['rd', 'rs1', 'imm']};
+export const S: Format = {mask: 0x0000_707f, immediate: immediateS, operands: ['rs2', 'offset(rs1)']};
+export const B: Format = {mask: 0x0000_707f, immediate: immediateB, operands: ['rs1', 'rs2', 'target']};
+export const U: Format = {mask: 0x0000_007f, immediate: immediateU, operands: ['rd', 'upper']};
+export const J: Format = {mask: 0x0000_007f, immediate: immediateJ, operands: ['rd', 'target']};
+export const FENCE: Format = {mask: 0x0000_707f, immediate: none, operands: []};
+/** Atomics: the aq and rl bits are free. */
+export const AMO: Format = {mask: 0xf800_707f, immediate: none, operands: ['rd', 'rs2', '(rs1)']};
+export const LR: Format = {mask: 0xf9f0_707f, immediate: none, operands: ['rd', '(rs1)']};
+export const CSR: Format = {mask: 0x0000_707f, immediate: whole, operands: ['rd', 'csr', 'rs1']};
+export const CSR_I: Format = {mask: 0x0000_707f, immediate: whole, operands: ['rd', 'csr', 'uimm']};
+/** The whole word is the encoding. */
+export const FIXED: Format = {mask: 0xffff_ffff, immediate: whole, operands: []};
+export const SFENCE: Format = {mask: 0xfe00_7fff, immediate: whole, operands: ['rs1', 'rs2']};
+export const FP_LOAD: Format = {mask: 0x0000_707f, immediate: immediateI, operands: ['fd', 'offset(rs1)']};
+export const FP_STORE: Format = {mask: 0x0000_707f, immediate: immediateS, operands: ['fs2', 'offset(rs1)']};
+/** FP arithmetic with a rounding mode. */
+export const FP: Format = {mask: 0xfe00_007f, immediate: roundingMode, operands: ['fd', 'fs1', 'fs2', 'rm']};
+export const FP1: Format = {mask: 0xfff0_007f, immediate: roundingMode, operands: ['fd', 'fs1', 'rm']};
+export const FP4: Format = {mask: 0x0600_007f, immediate: roundingMode, operands: ['fd', 'fs1', 'fs2', 'fs3', 'rm']};
+/** FP without a rounding mode: the field is part of the encoding. */
+export const FP_EXACT: Format = {mask: 0xfe00_707f, immediate: none, operands: ['fd', 'fs1', 'fs2']};
+export const FP_COMPARE: Format = {mask: 0xfe00_707f, immediate: none, operands: ['rd', 'fs1', 'fs2']};
+/** FP register to integer register, with a rounding mode, and without. */
+export const FP_TO_X: Format = {mask: 0xfff0_007f, immediate: roundingMode, operands: ['rd', 'fs1', 'rm']};
+export const FP_TO_X_EXACT: Format = {mask: 0xfff0_707f, immediate: none, operands: ['rd', 'fs1']};
+/** Integer register to FP register. */
+export const X_TO_FP: Format = {mask: 0xfff0_007f, immediate: roundingMode, operands: ['fd', 'rs1', 'rm']};
+export const X_TO_FP_EXACT: Format = {mask: 0xfff0_707f, immediate: none, operands: ['fd', 'rs1']};
+
+/** Defines an instruction; `match` is its word with all operands zero. */
+export function define(name: string, format: Format, match: number, meaning: (o: InstructionBuilder) => void): Instruction {
+  const builder = new InstructionBuilder();
+  meaning(builder);
+  const {statements} = builder;
+  return {name, format, match: match >>> 0, statements, localTypes: builder.locals.map((local) => local.type)};
+}
+
+/** The language of the instruction tables. A result may be set only after every operand was used: rd may be rs1. */
+export class InstructionBuilder extends Builder {
+  readonly rs1 = operand('rs1');
+  readonly rs2 = operand('rs2');
+  readonly imm = operand('imm');
+  readonly pc = operand('pc');
+  readonly nextPc = operand('nextPc');
+  /** FP registers, all 64 bits. */
+  readonly fs1 = operand('fs1');
+  readonly fs2 = operand('fs2');
+  readonly fs3 = operand('fs3');
+  readonly rm = operand('rm');
+
+  setRd(value: Expr): void {
+    this.emit({kind: 'setRd', value});
+  }
+
+  /** All 64 bits of an FP register. */
+  setFd(value: Expr): void {
+    this.emit({kind: 'setFd', value});
+  }
+
+  /** A single-precision result, NaN-boxed (F chapter, "NaN Boxing of Narrower Values"). */
+  setFdSingle(value: Expr): void {
+    this.setFd(this.or(this.zext(value), this.i64(0xffff_ffff_0000_0000n)));
+  }
+
+  /** The single in an FP register, or the canonical NaN when it is not properly boxed. */
+  single(register: Expr): Expr {
+    const boxed = this.op('i64.eq', this.shrU(register, this.i64(32)), this.i64(0xffff_ffffn));
+    return this.select(boxed, this.wrap(register), this.i32(0x7fc0_0000));
+  }
+
+  /** To pc + imm. */
+  branchIf(condition: Expr): void {
+    this.emit({kind: 'branch', condition});
+  }
+
+  jump(target: Expr): void {
+    this.emit({kind: 'jump', target});
+  }
+
+  load(access: GuestAccess, address: Expr): Expr {
+    return {kind: 'guestLoad', type: 'i64', access, address};
+  }
+
+  store(access: GuestAccess, address: Expr, value: Expr): void {
+    this.emit({kind: 'guestStore', access, address, value});
+  }
+
+  /** Offset in RAM of an aligned word or doubleword: misaligned, unmapped or unsuitable addresses trap. */
+  atomicAddress(sizeBytes: 4 | 8, intent: 'read' | 'write', address: Expr): Expr {
+    return {kind: 'atomicAddress', type: 'i32', sizeBytes, intent, address};
+  }
+
+  ramLoad(access: HostLoad, address: Expr): Expr {
+    return {kind: 'ramLoad', type: access.startsWith('i32') ? 'i32' : 'i64', access, address};
+  }
+
+  ramStore(access: HostStore, address: Expr, value: Expr): void {
+    this.emit({kind: 'ramStore', access, address, value});
+  }
+
+  system(action: SystemAction): void {
+    this.emit({kind: 'system', action});
+  }
+}
+
+function operand(name: OperandName): Expr {
+  return {kind: 'operand', type: name === 'rm' ? 'i32' : 'i64', operand: name};
+}
