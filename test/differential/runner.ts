@@ -1,0 +1,14 @@
+// The machines that the differential tests run: QEMU, the oracle, and ours. A test gets both by looping over `runners`.
+
+import {type GuestResult, type GuestRun, qemuMissing, runQemu} from '../support/qemu.ts';
+
+export interface GuestRunner {
+  readonly name: string;
+  /** Why this machine cannot run here, or undefined. */
+  missing(): string | undefined;
+  run(run: GuestRun): Promise<GuestResult>;
+}
+
+export const oracle: GuestRunner = {name: 'QEMU', missing: qemuMissing, run: runQemu};
+
+export const runners: GuestRunner[] = [oracle];
