@@ -34,7 +34,7 @@ export default class ClosingLineReporter extends Mocha.reporters.Spec {
   }
 
   /** mocha's last call, after everything else was printed; `end` takes the exit code. */
-  done(failures: number, end: (failures: number) => void): void {
+  override done(failures: number, end: (failures: number) => void): void {
     const {passes = 0, failures: failed = 0, pending = 0} = this.#runner.stats ?? {};
     const remarks = [...this.#skipped];
     let exitCode = Math.max(failures, failed);

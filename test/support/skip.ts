@@ -16,7 +16,8 @@ export interface SkipMark {
 export function skipUnless(context: Mocha.Context, condition: unknown, reason: string): asserts condition {
   if (condition) return;
   const runnable = context.runnable();
-  const marked = (runnable.type === 'hook' ? runnable.parent : runnable) as SkipMark;
+  const isHook = (runnable as {type?: string}).type === 'hook';
+  const marked = (isHook ? runnable.parent : runnable) as SkipMark;
   marked.skipReason = reason;
   context.skip();
 }
