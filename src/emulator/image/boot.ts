@@ -22,6 +22,9 @@ export type BootPlan = {
 /** Sizes that a machine with too little RAM is told to take. */
 const RAM_UNIT_BYTES = 2 * 1024 * 1024;
 
+/** OpenSBI adds nodes to the tree in place, about 1 KiB; without room behind it the kernel would read past the end of RAM. */
+const TREE_GROWTH_BYTES = 64 * 1024;
+
 /** `struct fw_dynamic_info` (OpenSBI, include/sbi/fw_dynamic.h): magic, version, next address, next mode, options, boot hart. */
 const INFO_MAGIC = 0x4942534fn;
 const INFO_VERSION = 2n;
@@ -142,12 +145,12 @@ export function isKernelImage(bytes: Uint8Array): boolean {
 
 type Top = {start: number; infoAddress: number; treeAddress: number; tree: Uint8Array};
 
-/** From the top of RAM downwards: the device tree, a page for the boot information, the initrd; each at the start of a page. */
+/** From the top of RAM downwards: room behind the device tree, the tree, a page for the boot information, the initrd; each at the start of a page. */
 function layOutTop(config: MachineConfig, initrd: Uint8Array | undefined): Top {
   const end = RAM_BASE + config.ramBytes;
   // The tree's length does not depend on where the initrd lies, only on whether there is one.
   const placeholder = initrd === undefined ? undefined : {start: RAM_BASE, end: RAM_BASE};
-  const treeAddress = pageBelow(end - buildDeviceTree(config, placeholder).length);
+  const treeAddress = pageBelow(end - TREE_GROWTH_BYTES - buildDeviceTree(config, placeholder).length);
   const infoAddress = treeAddress - PAGE_BYTES;
   const start = pageBelow(infoAddress - (initrd?.length ?? 0));
   const range: InitrdRange | undefined = initrd === undefined ? undefined : {start, end: start + initrd.length};

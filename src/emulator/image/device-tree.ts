@@ -51,9 +51,6 @@ const PHANDLE = {cpu: 1, cpuIntc: 2, plic: 3, finisher: 4} as const;
 /** Interrupt causes that the CLINT and the PLIC raise (privileged architecture, mcause). */
 const CAUSE = {machineSoftware: 3, machineTimer: 7, supervisorExternal: 9, machineExternal: 11} as const;
 
-/** OpenSBI adds its reserved memory in place, some 300 bytes; it has this much room. */
-const SPARE_BYTES = 4096;
-
 /** An initrd in RAM: from `start` up to, not including, `end`. */
 export type InitrdRange = {start: number; end: number};
 
@@ -62,7 +59,7 @@ export function buildDeviceTree(
   config: Pick<MachineConfig, 'ramBytes' | 'commandLine' | 'rngSeed'>,
   initrd: InitrdRange | undefined,
 ): Uint8Array {
-  return encodeDeviceTree(rootNode(config, initrd), {spareBytes: SPARE_BYTES});
+  return encodeDeviceTree(rootNode(config, initrd));
 }
 
 function rootNode(

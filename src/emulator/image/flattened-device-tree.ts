@@ -31,10 +31,10 @@ export function cellPair(value: number): [number, number] {
 }
 
 /**
- * The blob: header, memory reservations (none), structure, strings. `spareBytes` are left free behind it and counted in its
- * total size, for firmware that adds nodes in place.
+ * The blob: header, memory reservations (none), structure, strings. Firmware that adds nodes enlarges it in place: leave RAM
+ * free behind it.
  */
-export function encodeDeviceTree(root: DeviceTreeNode, options: {spareBytes?: number} = {}): Uint8Array {
+export function encodeDeviceTree(root: DeviceTreeNode): Uint8Array {
   const structure = new ByteWriter();
   const strings = new StringTable();
   addNode(root, structure, strings);
@@ -45,7 +45,7 @@ export function encodeDeviceTree(root: DeviceTreeNode, options: {spareBytes?: nu
   const stringsOffset = structureOffset + structure.lengthBytes;
   const stringBytes = strings.bytes();
   const contentBytes = stringsOffset + stringBytes.length;
-  const totalBytes = ((contentBytes + 7) & ~7) + (options.spareBytes ?? 0);
+  const totalBytes = (contentBytes + 7) & ~7;
 
   const blob = new Uint8Array(totalBytes);
   const header = [
