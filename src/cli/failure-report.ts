@@ -56,7 +56,7 @@ export function describeFailure(error: unknown, argv: readonly string[] = []): F
       code: 'usage',
       exitCode: EXIT_CODES.usage,
       message: firstLines(error.message),
-      hint: `see \`${helpCommand(argv)}\``,
+      hint: `see \`${isUnknownCommand(error) ? 'ftvm --help' : helpCommand(argv)}\``,
       details: {},
       stack: undefined,
     };
@@ -99,9 +99,15 @@ export function encodeFailure(report: FailureReport): string {
 
 /** oclif marks what the user typed wrongly with exit status 2, and an unknown command with 127. */
 function isUsageError(error: unknown): error is Error {
-  if (!(error instanceof Error)) return false;
-  const exit = (error as {oclif?: {exit?: unknown}}).oclif?.exit;
-  return 'parse' in error || exit === 2 || exit === 127;
+  return error instanceof Error && ('parse' in error || oclifExit(error) === 2 || isUnknownCommand(error));
+}
+
+function isUnknownCommand(error: Error): boolean {
+  return oclifExit(error) === 127 || /^command \S+ not found/i.test(error.message);
+}
+
+function oclifExit(error: Error): unknown {
+  return (error as {oclif?: {exit?: unknown}}).oclif?.exit;
 }
 
 interface SystemError extends Error {
@@ -117,9 +123,10 @@ function isSystemError(error: unknown): error is SystemError {
   return typeof code === 'string' && typeof syscall === 'string';
 }
 
-/** oclif appends "See more help with --help", which the hint says better. */
+/** oclif appends "See more help with --help", which the hint says better, and breaks lines before a tab. */
 function firstLines(message: string): string {
   return message
+    .replace(/\s*\n\t/g, ' ')
     .split('\n')
     .filter((line) => !line.startsWith('See more help'))
     .join('\n')

@@ -6,6 +6,9 @@
 const EXIT_SIGINT = 130;
 const EXIT_SIGTERM = 143;
 
+/** Any length does: the timer's existence is what counts. */
+const HOLD_INTERVAL_MS = 60_000;
+
 export interface InterruptionProcess {
   readonly stdout: NodeJS.EventEmitter;
   on(event: 'SIGINT' | 'SIGTERM', listener: () => void): unknown;
@@ -19,7 +22,8 @@ export type StopReason = 'SIGINT' | 'SIGTERM' | 'stdout closed';
 export class Interruption {
   readonly #process: InterruptionProcess;
   readonly #controller = new AbortController();
-  #isAwaited = false;
+  /** Set once a command asked for the signal. Waiting for nothing but a signal does not hold a Node program; this does. */
+  #hold: NodeJS.Timeout | undefined;
   #exitCode: number | undefined;
 
   constructor(hostProcess: InterruptionProcess = process) {
@@ -31,7 +35,7 @@ export class Interruption {
 
   /** Aborted with a `StopReason` when the command should end. Whoever asks for it promises to end soon after. */
   get signal(): AbortSignal {
-    this.#isAwaited = true;
+    this.#hold ??= setInterval(() => {}, HOLD_INTERVAL_MS);
     return this.#controller.signal;
   }
 
@@ -41,6 +45,7 @@ export class Interruption {
   }
 
   dispose(): void {
+    clearInterval(this.#hold);
     this.#process.off('SIGINT', this.#onSigint);
     this.#process.off('SIGTERM', this.#onSigterm);
     this.#process.stdout.off('error', this.#onStdoutError);
@@ -57,7 +62,7 @@ export class Interruption {
   #stop(reason: StopReason, exitCode: number): void {
     // Every write to a closed stdout reports it again; only a second signal is impatience.
     if (this.#controller.signal.aborted && reason === 'stdout closed') return;
-    if (!this.#isAwaited || this.#controller.signal.aborted) {
+    if (this.#hold === undefined || this.#controller.signal.aborted) {
       this.#process.exit(exitCode);
       return;
     }

@@ -5,22 +5,40 @@
 import {readFileSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {flush, type Interfaces, run, settings} from '@oclif/core';
+import {type Interfaces, run, settings} from '@oclif/core';
 import {describeFailure, encodeFailure, formatFailure} from './failure-report.ts';
 import {paletteFor} from './palette.ts';
 
-/** Runs one command line and ends the process with its exit code. `root` is the folder of package.json. */
-export async function main(options: {argv: readonly string[]; root: string}): Promise<void> {
-  const {argv, root} = options;
+/** Node's own exit code when nothing is left to do and the program still awaits. */
+const EXIT_UNSETTLED = 13;
+
+/** For a reader that has stopped reading and never will again. */
+const FLUSH_TIMEOUT_MS = 2000;
+
+export interface ProgramOptions {
+  readonly argv: readonly string[];
+  /** The folder of package.json. */
+  readonly root: string;
+  /** Another folder of commands; tests have their own. */
+  readonly commands?: string;
+}
+
+/** Runs one command line and ends the process with its exit code. */
+export async function main(options: ProgramOptions): Promise<void> {
+  const {argv, root, commands = join(dirname(fileURLToPath(import.meta.url)), '..', 'commands')} = options;
   const fail = (error: unknown): Promise<never> => end(reportFailure(error, argv));
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
+  process.once('exit', (exitCode) => {
+    if (exitCode !== EXIT_UNSETTLED) return;
+    process.exitCode = reportFailure(new Error('the command waits for something that will never happen'), argv);
+  });
   // Without a reader of our messages there is nobody to tell.
   process.stderr.on('error', () => {});
   // oclif would look for ts-node when NODE_ENV says test; types are stripped by Node itself.
   settings.enableAutoTranspile = false;
   try {
-    await run([...argv], {root, isRoot: true, pjson: packageFor(root)});
+    await run([...argv], {root, isRoot: true, pjson: packageFor(root, commands)});
   } catch (error) {
     const status = plainExitStatus(error);
     await (status === undefined ? fail(error) : end(status));
@@ -40,9 +58,19 @@ function reportFailure(error: unknown, argv: readonly string[]): number {
 
 async function end(exitCode: number): Promise<never> {
   process.exitCode = exitCode;
-  // A pipe takes what was written only when its reader reads; two seconds are for a reader that never will.
-  await flush(2000).catch(() => {});
+  await Promise.race([
+    Promise.all([process.stdout, process.stderr].map(flushed)),
+    new Promise((resolve) => setTimeout(resolve, FLUSH_TIMEOUT_MS)),
+  ]);
   process.exit(exitCode);
+}
+
+/** When everything written so far was handed over, or cannot be, because the reader is gone. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed) resolve();
+    else stream.write('', () => resolve());
+  });
 }
 
 /** `this.exit(code)` of oclif is an exception that is no failure. */
@@ -56,9 +84,8 @@ function isJsonRequested(argv: readonly string[]): boolean {
   return (passThroughIndex === -1 ? argv : argv.slice(0, passThroughIndex)).includes('--json');
 }
 
-/** package.json, with the commands' folder beside this file: src/commands in a checkout, dist/commands when installed. */
-function packageFor(root: string): Interfaces.PJSON {
+/** package.json, with this commands' folder: src/commands in a checkout, dist/commands when installed. */
+function packageFor(root: string, commands: string): Interfaces.PJSON {
   const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
-  const commands = join(dirname(fileURLToPath(import.meta.url)), '..', 'commands');
   return {...pjson, oclif: {...pjson.oclif, commands: `./${relative(root, commands)}`}};
 }
