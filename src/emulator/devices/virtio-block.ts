@@ -7,6 +7,7 @@
 import {assert, FtvmError} from '../../errors.ts';
 import type {DiskStatus} from '../input.ts';
 import type {BlobField, NumberField} from '../state-table.ts';
+import type {Device} from './device.ts';
 import type {DiskOverlay} from './disk-overlay.ts';
 import {VirtioMmio, type VirtioOptions} from './virtio-mmio.ts';
 import {type Chain, gather, type Segment, scatter, totalBytes, type Virtqueue} from './virtqueue.ts';
@@ -72,7 +73,7 @@ type Request = {
   data: Uint8Array;
 };
 
-export class VirtioBlock extends VirtioMmio {
+export class VirtioBlock extends VirtioMmio implements Device {
   readonly #overlay: DiskOverlay;
   /** Requests issued and completed since the device's reset, modulo 2^32; request number n waits in slot n % QUEUE_SIZE. */
   readonly #issued: NumberField;
@@ -131,7 +132,7 @@ export class VirtioBlock extends VirtioMmio {
     if (operational) this.#issueAll(before);
   }
 
-  protected process(): void {
+  protected processQueue(): void {
     this.#issueAll(this.#queue.usedIndex);
   }
 

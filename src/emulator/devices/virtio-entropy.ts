@@ -3,6 +3,7 @@
 
 import {assert, FtvmError} from '../../errors.ts';
 import type {BlobField} from '../state-table.ts';
+import type {Device} from './device.ts';
 import {VirtioMmio, type VirtioOptions} from './virtio-mmio.ts';
 import {type Segment, scatter, totalBytes, type Virtqueue} from './virtqueue.ts';
 
@@ -12,7 +13,7 @@ const QUEUE_SIZE = 16;
 /** Bytes that one request gets at most; a driver that wants more asks again. Linux asks for 64 or fewer. */
 const REQUEST_LIMIT_BYTES = 4096;
 
-export class VirtioEntropy extends VirtioMmio {
+export class VirtioEntropy extends VirtioMmio implements Device {
   /** The pending request, empty when there is none: u16 head, then segments of u64 address and u32 length. */
   readonly #pending: BlobField;
 
@@ -48,7 +49,7 @@ export class VirtioEntropy extends VirtioMmio {
     this.#takeNext(queue, before);
   }
 
-  protected process(): void {
+  protected processQueue(): void {
     this.#takeNext(this.#queue, this.#queue.usedIndex);
   }
 

@@ -1,10 +1,10 @@
-// The virtio transport over memory-mapped registers, version 2 (virtio 1.2, 4.2.2): one device in one slot of the `virt`
-// machine, at 0x10001000 + n * 0x1000, irq 1 + n. A device extends it and says what its queues mean.
+// The virtio transport over memory-mapped registers, version 2 (virtio 1.2, 4.2.2), which the virtio devices share: one slot of
+// the `virt` machine each, at 0x10001000 + n * 0x1000, irq 1 + n.
 // Queues are processed inside the guest's own store to QueueNotify, or inside the delivery of an input, never otherwise
 // (paper 3.5). A fault of the guest's sets DEVICE_NEEDS_RESET; it never throws.
 
 import type {BigIntField, NumberField, StateTable} from '../state-table.ts';
-import type {Device, GuestMemory, IrqLine} from './device.ts';
+import type {GuestMemory, IrqLine} from './device.ts';
 import {Virtqueue} from './virtqueue.ts';
 
 /** What every virtio device is built from. `name` is the prefix of its state entries: `disk0`, `net0`, `entropy`. */
@@ -18,9 +18,9 @@ export type VirtioPresentation = {
   queues: {name: string; maxSize: number}[];
 };
 
-const MAGIC = 0x74726976; // "virt"
-const VERSION = 2;
-const VENDOR = 0x554d4551; // "QEMU": some drivers look at it
+export const MAGIC = 0x74726976; // "virt"
+export const VERSION = 2;
+export const VENDOR = 0x554d4551; // "QEMU": some drivers look at it
 
 const FEATURE_INDIRECT_DESC = 1n << 28n;
 const FEATURE_EVENT_IDX = 1n << 29n;
@@ -36,7 +36,7 @@ const INTERRUPT_CONFIG = 2;
 
 const CONFIG_BASE = 0x100;
 /** Register offsets (virtio 1.2, table 4.1). */
-const REGISTER = {
+export const REGISTER = {
   magic: 0x000,
   version: 0x004,
   deviceId: 0x008,
@@ -66,23 +66,8 @@ const REGISTER = {
   configGeneration: 0x0fc,
 } as const;
 
-/** A slot without a device: drivers read device id 0 and leave it alone (4.2.2). */
-export class VirtioEmptySlot implements Device {
-  readonly name = 'virtio-empty';
-
-  read(offset: number, sizeBytes: 1 | 2 | 4): number {
-    if (sizeBytes !== 4) return 0;
-    if (offset === REGISTER.magic) return MAGIC;
-    if (offset === REGISTER.version) return VERSION;
-    return offset === REGISTER.vendorId ? VENDOR : 0;
-  }
-
-  write(): void {}
-
-  reset(): void {}
-}
-
-export abstract class VirtioMmio implements Device {
+/** What the devices in the slots have in common; each device extends it. */
+export abstract class VirtioMmio {
   readonly name: string;
   protected readonly memory: GuestMemory;
   protected readonly queues: readonly Virtqueue[];
@@ -121,7 +106,7 @@ export abstract class VirtioMmio implements Device {
   }
 
   /** The driver has made buffers available in a queue that is ready. */
-  protected abstract process(queueIndex: number): void;
+  protected abstract processQueue(queueIndex: number): void;
 
   /** Forgets every request; called when the driver resets the device. */
   protected abstract forget(): void;
@@ -275,7 +260,7 @@ export abstract class VirtioMmio implements Device {
 
   #notify(queueIndex: number): void {
     const queue = this.queues[queueIndex];
-    if (queue !== undefined && this.operational(queue)) this.process(queueIndex);
+    if (queue !== undefined && this.operational(queue)) this.processQueue(queueIndex);
   }
 
   /** Size and addresses; fixed while the queue is ready. */

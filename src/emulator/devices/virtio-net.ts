@@ -5,6 +5,7 @@
 
 import {assert} from '../../errors.ts';
 import type {BlobField, NumberField} from '../state-table.ts';
+import type {Device} from './device.ts';
 import {VirtioMmio, type VirtioOptions} from './virtio-mmio.ts';
 import {type Chain, gather, scatter, totalBytes, type Virtqueue} from './virtqueue.ts';
 
@@ -31,7 +32,7 @@ const FEATURE_STATUS = 1n << 16n;
 
 const LINK_UP = 1;
 
-export class VirtioNet extends VirtioMmio {
+export class VirtioNet extends VirtioMmio implements Device {
   readonly #emit: (frame: Uint8Array) => void;
   /** Frames that wait for buffers, each as u32 length and bytes. */
   readonly #waiting: BlobField;
@@ -74,7 +75,7 @@ export class VirtioNet extends VirtioMmio {
     if (this.operational(queue)) this.finishRound(queue, before);
   }
 
-  protected process(queueIndex: number): void {
+  protected processQueue(queueIndex: number): void {
     if (queueIndex === TRANSMIT_QUEUE) {
       this.#transmitAll();
       return;
