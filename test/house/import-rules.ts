@@ -102,9 +102,10 @@ function layerOf(path: string): string {
   return parts[0] as string;
 }
 
-/** A file with a class that implements the interface `Device` (devices/device.ts); shared parts do not. */
+/** A file with a concrete class that implements `Device` (devices/device.ts) or extends its base; a base is a shared part. */
 function isDevice({path, text}: SourceFile): boolean {
-  return path.startsWith('src/emulator/devices/') && /\bclass \w+[^{]*\bimplements [^{]*\bDevice\b/.test(text);
+  if (!path.startsWith('src/emulator/devices/') || /\babstract class\b/.test(text)) return false;
+  return /\bclass \w+[^{]*\b(?:implements [^{]*\bDevice\b|extends \w+)/.test(text);
 }
 
 /** Files that import each other at run time, one chain for each cycle found. */
