@@ -44,6 +44,9 @@ function findStyleViolations({path, text}: SourceFile): string[] {
       if (/^export default\b/.test(line) && !path.startsWith('src/commands/')) report(index + 1, 'a default export');
       if (/^(?:export )?let\b/.test(line)) report(index + 1, 'mutable state of a module');
     });
+    // The compiler rewrites `.ts` in imports, but not here: dist would look for a file that is not there.
+    if (/new URL\(\s*['"`][^'"`]*\.ts['"`]/.test(text))
+      report(1, 'a URL that names a .ts file, which dist does not have');
   }
   return violations;
 }
@@ -75,6 +78,7 @@ describe('the style', () => {
     {path: 'src/host/x.ts', text: 'export const a = 1;\n', expected: /no header/},
     {path: 'src/host/x.ts', text: header + '\n'.repeat(MOST_LINES), expected: /too long/},
     {path: 'src/host/x.ts', text: `${header}export default 1;\n`, expected: /default export/},
+    {path: 'src/host/x.ts', text: `${header}f(new URL('./y.ts', import.meta.url));\n`, expected: /URL that names/},
     {path: 'src/host/x.ts', text: `${header}let count = 0;\n`, expected: /mutable state/},
   ];
   for (const {path, text, expected} of planted) {
