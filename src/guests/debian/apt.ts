@@ -8,7 +8,6 @@ import {mkdir, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {FtvmError} from '../../errors.ts';
 import {runTool, type ToolResult} from '../subprocess.ts';
-import type {HostTools} from './host-tools.ts';
 
 export const ARCHITECTURE = 'riscv64';
 export const SUITE = 'trixie';
@@ -33,8 +32,8 @@ const PACKAGE_NAME = /^[a-z0-9][a-z0-9+.-]+$/;
 
 export type DebianPackage = {name: string; version: string; sizeBytes: number; sha256: string; path: string};
 
-/** `fraction` goes from 0 to 1. */
-export type OnProgress = (progress: {text: string; fraction?: number}) => void;
+/** Told what is being done at the moment, in a few words. */
+export type Report = (text: string) => void;
 
 export class PrivateApt {
   readonly #root: string;
@@ -63,8 +62,8 @@ export class PrivateApt {
   }
 
   /** Fetches the package index and verifies its signature. */
-  async update(onProgress: OnProgress): Promise<void> {
-    const result = await this.#apt('apt-get', ['-q', 'update'], onProgress);
+  async update(report: Report): Promise<void> {
+    const result = await this.#apt('apt-get', ['-q', 'update'], report);
     if (result.exitCode !== 0) throw aptError('fetch the package index', result);
   }
 
@@ -98,10 +97,10 @@ export class PrivateApt {
   }
 
   /** Downloads what is missing; what an interrupted download left is carried on. Checks every archive's digest. */
-  async download(packages: readonly DebianPackage[], onProgress: OnProgress): Promise<void> {
+  async download(packages: readonly DebianPackage[], report: Report): Promise<void> {
     await this.#removeDamaged(packages);
     const names = packages.map(({name, version}) => `${name}=${version}`);
-    const result = await this.#apt('apt-get', ['-q', '-y', '--download-only', 'install', ...names], onProgress);
+    const result = await this.#apt('apt-get', ['-q', '-y', '--download-only', 'install', ...names], report);
     if (result.exitCode !== 0) throw aptError('download the packages', result);
     const damaged = await this.#removeDamaged(packages);
     if (damaged.length > 0) {
@@ -122,9 +121,9 @@ export class PrivateApt {
     return damaged;
   }
 
-  #apt(command: 'apt-get' | 'apt-cache', args: string[], onProgress?: OnProgress): Promise<ToolResult> {
+  #apt(command: 'apt-get' | 'apt-cache', args: string[], report?: Report): Promise<ToolResult> {
     return runTool(command, ['-c', this.#configPath, ...args], {
-      ...(onProgress === undefined ? {} : {onStatusLine: (line) => reportStatus(line, onProgress)}),
+      ...(report === undefined ? {} : {onStatusLine: (line) => reportStatus(line, report)}),
     });
   }
 }
@@ -152,9 +151,9 @@ function parseStanza(text: string): Map<string, string> {
 }
 
 /** Lines like `dlstatus:3:47.5:Retrieving file 3 of 19 (12s remaining)`. */
-function reportStatus(line: string, onProgress: OnProgress): void {
+function reportStatus(line: string, report: Report): void {
   const match = /^dlstatus:[^:]*:([\d.]+):(.*)$/.exec(line);
-  if (match !== null) onProgress({text: match[2]!, fraction: Math.min(1, Number(match[1]) / 100)});
+  if (match !== null) report(`${Math.min(100, Math.floor(Number(match[1])))} %, ${match[2]!.toLowerCase()}`);
 }
 
 function pseudoPackage(): string {

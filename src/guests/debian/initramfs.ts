@@ -5,6 +5,7 @@ import {FtvmError} from '../../errors.ts';
 import {type CpioEntry, encodeCpio} from '../cpio.ts';
 import type {TarEntry} from '../tar.ts';
 import {initScript} from './init-script.ts';
+import {modulesAlias, modulesDep} from './kernel-modules.ts';
 
 /** Documentation, translations and packaging data: a guest in memory has no use for them. */
 const LEFT_OUT =
@@ -25,7 +26,6 @@ const DIRECTORIES = [
   'usr/sbin',
   'usr/lib',
   'usr/lib64',
-  'usr/lib/modules',
   'var',
   'var/log',
 ];
@@ -45,6 +45,8 @@ const SMALL_FILES: Record<string, string> = {
   'etc/group': 'root:x:0:\ntty:x:5:\nnogroup:x:65534:\n',
   'etc/hosts': '127.0.0.1 localhost\n::1 localhost\n',
   'etc/hostname': 'debian\n',
+  // What mount tries when no type is given; the kernel names ext4 only once it is loaded.
+  'etc/filesystems': 'ext4\n*\n',
 };
 
 /** Collects files by path; a later file takes an earlier one's place, a directory stays where it is. */
@@ -62,6 +64,14 @@ export class InitramfsTree {
   /** Whether a package's file belongs into the guest. */
   static wants(path: string): boolean {
     return !LEFT_OUT.test(path) && !path.startsWith('boot/');
+  }
+
+  /** The kernel's modules, by name and uncompressed: unpacking xz in the guest costs more than the memory is worth. */
+  addModules(kernelVersion: string, modules: ReadonlyMap<string, Uint8Array>): void {
+    const folder = `usr/lib/modules/${kernelVersion}`;
+    for (const [name, bytes] of modules) this.addFile(`${folder}/${name}.ko`, bytes, 0o644);
+    this.addFile(`${folder}/modules.dep`, Buffer.from(modulesDep()), 0o644);
+    this.addFile(`${folder}/modules.alias`, Buffer.from(modulesAlias()), 0o644);
   }
 
   addFile(path: string, bytes: Uint8Array, mode: number): void {
