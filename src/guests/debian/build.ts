@@ -6,7 +6,7 @@ import {createHash} from 'node:crypto';
 import {existsSync} from 'node:fs';
 import {mkdir, readdir, rename, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {FtvmError} from '../../errors.ts';
+import {assert, FtvmError} from '../../errors.ts';
 import {aptFolder, builtGuestsFolder} from '../cache.ts';
 import {type Artefact, type GuestManifest, MANIFEST_FILE, MANIFEST_FORMAT, readManifest} from '../guest-manifest.ts';
 import {type DebianPackage, PrivateApt, type Report, sha256OfFile} from './apt.ts';
@@ -42,8 +42,6 @@ export type DebianGuestOptions = {
   packages: readonly string[];
   /** Name of the guest; by default `debian`, or `debian-` and the packages. */
   name?: string | undefined;
-  /** Build although the same guest is there already. */
-  force?: boolean;
 };
 
 export type BuiltGuest = {folder: string; manifest: GuestManifest /** It was there already. */; reused: boolean};
@@ -95,8 +93,9 @@ export class DebianGuestBuild {
     ];
   }
 
-  /** After the last step. */
-  get result(): BuiltGuest | undefined {
+  /** The guest; to be asked for after the last step. */
+  get result(): BuiltGuest {
+    assert(this.#result !== undefined, 'the steps of the build have not been run');
     return this.#result;
   }
 
