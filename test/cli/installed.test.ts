@@ -30,7 +30,7 @@ describe('the installed package', () => {
     const help = (where: string) =>
       spawnSync(process.execPath, [join(where, 'bin/run.js'), '--help'], {
         encoding: 'utf8',
-        env: {...process.env, NO_COLOR: '1'},
+        env: {...process.env, FORCE_COLOR: undefined, NO_COLOR: '1'},
       });
     const installed = help(folder);
     assert.equal(installed.stderr, '');

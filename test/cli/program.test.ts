@@ -10,7 +10,7 @@ const program = fileURLToPath(new URL('./program.ts', import.meta.url));
 function run(argv: readonly string[], environment: Record<string, string> = {}) {
   const {status, stdout, stderr} = spawnSync(process.execPath, [program, ...argv], {
     encoding: 'utf8',
-    env: {...process.env, FTVM_DEBUG: '', NO_COLOR: '1', ...environment},
+    env: {...process.env, FORCE_COLOR: undefined, FTVM_DEBUG: '', NO_COLOR: '1', ...environment},
     timeout: 20_000,
   });
   return {status, stdout, stderr};
