@@ -38,15 +38,20 @@ export type Report = (text: string) => void;
 export class PrivateApt {
   readonly #root: string;
   readonly #configPath: string;
+  readonly #signal: AbortSignal | undefined;
 
-  private constructor(root: string) {
+  private constructor(root: string, signal: AbortSignal | undefined) {
     this.#root = root;
     this.#configPath = join(root, 'apt.conf');
+    this.#signal = signal;
   }
 
   /** Lays out the folders below `root` (kept between builds: lists and archives are the download cache). */
-  static async create(root: string, options: {keyring: string; mirrors: readonly string[]}): Promise<PrivateApt> {
-    const apt = new PrivateApt(root);
+  static async create(
+    root: string,
+    options: {keyring: string; mirrors: readonly string[]; signal?: AbortSignal | undefined},
+  ): Promise<PrivateApt> {
+    const apt = new PrivateApt(root, options.signal);
     for (const folder of ['lists/partial', 'archives/partial', 'empty']) {
       await mkdir(join(root, folder), {recursive: true, mode: 0o755});
     }
@@ -123,6 +128,7 @@ export class PrivateApt {
 
   #apt(command: 'apt-get' | 'apt-cache', args: string[], report?: Report): Promise<ToolResult> {
     return runTool(command, ['-c', this.#configPath, ...args], {
+      signal: this.#signal,
       ...(report === undefined ? {} : {onStatusLine: (line) => reportStatus(line, report)}),
     });
   }

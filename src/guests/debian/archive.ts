@@ -7,9 +7,12 @@ import {streamTool} from '../subprocess.ts';
 import {readTar, type TarEntry} from '../tar.ts';
 
 /** Yields the entries of a .deb whose paths `wanted` accepts. Throws FtvmError `package` when it cannot be read. */
-export async function* readDebianArchive(path: string, wanted: (path: string) => boolean): AsyncGenerator<TarEntry> {
-  const {stdout, ended} = streamTool('dpkg-deb', ['--fsys-tarfile', path]);
-  yield* readTar(stdout, {source: path, wanted});
+export async function* readDebianArchive(
+  path: string,
+  options: {wanted: (path: string) => boolean; signal?: AbortSignal | undefined},
+): AsyncGenerator<TarEntry> {
+  const {stdout, ended} = streamTool('dpkg-deb', ['--fsys-tarfile', path], {signal: options.signal});
+  yield* readTar(stdout, {source: path, wanted: options.wanted});
   await requireSuccess(ended, path);
 }
 

@@ -42,6 +42,8 @@ export type DebianGuestOptions = {
   packages: readonly string[];
   /** Name of the guest; by default `debian`, or `debian-` and the packages. */
   name?: string | undefined;
+  /** Ends the tools that run at the moment; the step then rejects with the signal's AbortError. */
+  signal?: AbortSignal | undefined;
 };
 
 export type BuiltGuest = {folder: string; manifest: GuestManifest /** It was there already. */; reused: boolean};
@@ -53,6 +55,7 @@ export class DebianGuestBuild {
   readonly name: string;
   readonly #packages: readonly string[];
   readonly #recipe: string;
+  readonly #signal: AbortSignal | undefined;
   readonly #folder: string;
   readonly #workFolder: string;
   #apt: PrivateApt | undefined;
@@ -69,6 +72,7 @@ export class DebianGuestBuild {
       });
     }
     this.#recipe = recipeOf(this.#packages);
+    this.#signal = options.signal;
     this.#folder = join(builtGuestsFolder(), this.name);
     this.#workFolder = join(builtGuestsFolder(), `${BUILDING_PREFIX}${process.pid}-${this.name}`);
   }
@@ -103,7 +107,7 @@ export class DebianGuestBuild {
     const host = await findHostTools();
     await mkdir(builtGuestsFolder(), {recursive: true});
     await removeAbandonedWork();
-    this.#apt = await PrivateApt.create(aptFolder(), {keyring: host.keyring, mirrors: host.mirrors});
+    this.#apt = await PrivateApt.create(aptFolder(), {...host, signal: this.#signal});
   }
 
   async #resolve(report: Report): Promise<void> {
@@ -155,7 +159,7 @@ export class DebianGuestBuild {
           : isFirmware
             ? file === FIRMWARE_PATH
             : InitramfsTree.wants(file);
-      for await (const entry of readDebianArchive(path, wanted)) {
+      for await (const entry of readDebianArchive(path, {wanted, signal: this.#signal})) {
         const module = MODULE_PATH.exec(entry.path);
         if (entry.kind === 'file' && isKernel && module !== null) {
           const scratch = join(this.#workFolder, 'module.tmp');

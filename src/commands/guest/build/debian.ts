@@ -5,6 +5,10 @@ import {BaseCommand} from '../../../cli/base-command.ts';
 import {runSteps} from '../../../cli/progress.ts';
 import {type BuiltGuest, DebianGuestBuild} from '../../../guests/debian/build.ts';
 
+/** 128 + the signal's number, as a shell reports it. */
+const EXIT_SIGINT = 130;
+const EXIT_SIGTERM = 143;
+
 export default class GuestBuildDebian extends BaseCommand {
   static override summary = 'Build a Debian 13 guest: kernel, OpenSBI, busybox and, if you like, packages.';
   static override description =
@@ -34,7 +38,7 @@ export default class GuestBuildDebian extends BaseCommand {
       .split(',')
       .map((name) => name.trim())
       .filter((name) => name !== '');
-    const build = new DebianGuestBuild({packages, name: flags.name});
+    const build = new DebianGuestBuild({packages, name: flags.name, signal: this.stopSignal});
     const guest = (flags.force ? undefined : await build.existing()) ?? (await this.#build(build));
     this.log(`${guest.reused ? 'there already' : 'built'}: ${this.palette.accent(build.name)} in ${guest.folder}`);
     this.log(`start it with: ${this.config.bin} record ${build.name} -o ${build.name}.ftlog`);
@@ -42,7 +46,13 @@ export default class GuestBuildDebian extends BaseCommand {
   }
 
   async #build(build: DebianGuestBuild): Promise<BuiltGuest> {
-    await runSteps(build.steps);
-    return build.result;
+    try {
+      await runSteps(build.steps);
+      return build.result;
+    } catch (error) {
+      if (!this.stopSignal.aborted) throw error;
+      this.note('interrupted; what was downloaded is kept');
+      this.exit(this.stopSignal.reason === 'SIGTERM' ? EXIT_SIGTERM : EXIT_SIGINT);
+    }
   }
 }
