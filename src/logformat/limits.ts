@@ -54,3 +54,22 @@ export const MAX_NAME_BYTES = 255;
 
 /** Bytes of a snapshot carried by one snapshot record. */
 export const MAX_SNAPSHOT_PART_BYTES = 512 * 1024;
+
+/** Bytes of one state-table entry: a bounce buffer of the largest disk request is 4 MiB. */
+export const MAX_STATE_ENTRY_BYTES = 16 << 20;
+
+/** Payload of one chunk of a state file: the largest entry, or a run of pages, with their heads. */
+export const MAX_CHUNK_BYTES = MAX_STATE_ENTRY_BYTES + 1024;
+
+/** Entries of a state table, and memories beside it. */
+export const MAX_STATE_ENTRIES = 65_535;
+export const MAX_MEMORIES = 64;
+
+/** Pages of one memory: 8 TiB of disk. */
+export const MAX_MEMORY_PAGES = 2 ** 31;
+
+/** Pages that one chunk carries; a run of zero pages may be longer. */
+export const MAX_CHUNK_PAGES = 64;
+
+/** As src/emulator/paged-memory.ts has it; a test holds the two together. */
+export const STATE_PAGE_BYTES = 4096;
