@@ -28,8 +28,8 @@ export const DATA_CACHE = 0x808;
 export const FETCH_CACHE = 0x80c;
 /** i64: a value passed between generated code and its slow paths. */
 export const VALUE = 0x810;
-/** One decoded slot for an instruction that straddles two pages. */
-export const STRADDLE_SLOT = 0x818;
+/** One decoded slot for an instruction that is decoded anew each time. */
+export const REFETCH_SLOT = 0x818;
 
 /**
  * Translation caches (software TLBs): per mode a read and a write cache of TLB_ENTRIES entries of 16 bytes

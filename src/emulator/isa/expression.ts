@@ -24,7 +24,7 @@ export type GuestAccess = 'i8' | 'u8' | 'i16' | 'u16' | 'i32' | 'u32' | 'i64';
 
 /** WebAssembly's loads and stores, by their names in the specification. */
 export type HostLoad =
-  | 'i32.load' | 'i64.load' | 'i32.load8_u' | 'i32.load16_u' | 'i64.load8_u' | 'i64.load16_u' | 'i64.load32_s' | 'i64.load32_u';
+  | 'i32.load' | 'i64.load' | 'i32.load8_u' | 'i32.load16_u' | 'i64.load8_s' | 'i64.load8_u' | 'i64.load16_s' | 'i64.load16_u' | 'i64.load32_s' | 'i64.load32_u';
 export type HostStore = 'i32.store' | 'i64.store' | 'i32.store8' | 'i32.store16' | 'i64.store8' | 'i64.store16' | 'i64.store32';
 
 export type Expr = {readonly type: ValueType} & (

@@ -3,7 +3,7 @@
 import type {FunctionDefinition} from '../expression.ts';
 import type {Format} from './format.ts';
 import {returnRounded, zeroSum} from './round-pack.ts';
-import {isNan, isSpecial, isZero, returnInvalid, returnNan, signOf, unpack} from './unpack.ts';
+import {isNan, isSpecial, isUnordinary, isZero, returnInvalid, returnNan, signOf, unpack} from './unpack.ts';
 import {shiftRightJam} from './wide.ts';
 
 export function addFunction(f: Format): FunctionDefinition {
@@ -12,17 +12,19 @@ export function addFunction(f: Format): FunctionDefinition {
     params: ['i64', 'i64', 'i32'],
     result: 'i64',
     build(b, x, y, rm) {
-      b.if(b.or(isNan(b, f, x), isNan(b, f, y)), () => returnNan(b, f, [x, y]));
-      b.if(isSpecial(b, f, x), () => {
-        b.if(b.eq(x, b.xor(y, b.i64(f.signMask))), () => returnInvalid(b, f));
+      b.if(isUnordinary(b, f, [x, y]), () => {
+        b.if(b.or(isNan(b, f, x), isNan(b, f, y)), () => returnNan(b, f, [x, y]));
+        b.if(isSpecial(b, f, x), () => {
+          b.if(b.eq(x, b.xor(y, b.i64(f.signMask))), () => returnInvalid(b, f));
+          b.return(x);
+        });
+        b.if(isSpecial(b, f, y), () => b.return(y));
+        b.if(isZero(b, f, x), () => {
+          b.if(b.eq(b.xor(x, y), b.i64(f.signMask)), () => b.return(zeroSum(b, f, rm)));
+          b.return(y);
+        });
         b.return(x);
       });
-      b.if(isSpecial(b, f, y), () => b.return(y));
-      b.if(isZero(b, f, x), () => {
-        b.if(b.eq(b.xor(x, y), b.i64(f.signMask)), () => b.return(zeroSum(b, f, rm)));
-        b.return(y);
-      });
-      b.if(isZero(b, f, y), () => b.return(x));
 
       const sign = b.let(signOf(b, f, x));
       const xParts = unpack(b, f, x);

@@ -5,7 +5,7 @@
 import type {FunctionDefinition} from '../expression.ts';
 import {DZ, type Format, fractionOfNative, native, nativeSignificand} from './format.ts';
 import {nextTo, returnRounded} from './round-pack.ts';
-import {isNan, isSpecial, isZero, returnInvalid, returnNan, signOf, unpack} from './unpack.ts';
+import {isNan, isSpecial, isUnordinary, isZero, returnInvalid, returnNan, signOf, unpack} from './unpack.ts';
 
 export function divideFunction(f: Format): FunctionDefinition {
   return {
@@ -13,20 +13,22 @@ export function divideFunction(f: Format): FunctionDefinition {
     params: ['i64', 'i64', 'i32'],
     result: 'i64',
     build(b, x, y, rm) {
-      b.if(b.or(isNan(b, f, x), isNan(b, f, y)), () => returnNan(b, f, [x, y]));
       const sign = b.let(signOf(b, f, b.xor(x, y)));
-      const signBit = b.let(b.shl(sign, b.i64(f.bits - 1)));
-      b.if(isSpecial(b, f, x), () => {
-        b.if(isSpecial(b, f, y), () => returnInvalid(b, f));
-        b.return(b.or(signBit, b.i64(f.infinity)));
+      b.if(isUnordinary(b, f, [x, y]), () => {
+        b.if(b.or(isNan(b, f, x), isNan(b, f, y)), () => returnNan(b, f, [x, y]));
+        const signBit = b.let(b.shl(sign, b.i64(f.bits - 1)));
+        b.if(isSpecial(b, f, x), () => {
+          b.if(isSpecial(b, f, y), () => returnInvalid(b, f));
+          b.return(b.or(signBit, b.i64(f.infinity)));
+        });
+        b.if(isSpecial(b, f, y), () => b.return(signBit));
+        b.if(isZero(b, f, y), () => {
+          b.if(isZero(b, f, x), () => returnInvalid(b, f));
+          b.raise(b.i32(DZ));
+          b.return(b.or(signBit, b.i64(f.infinity)));
+        });
+        b.return(signBit);
       });
-      b.if(isSpecial(b, f, y), () => b.return(signBit));
-      b.if(isZero(b, f, y), () => {
-        b.if(isZero(b, f, x), () => returnInvalid(b, f));
-        b.raise(b.i32(DZ));
-        b.return(b.or(signBit, b.i64(f.infinity)));
-      });
-      b.if(isZero(b, f, x), () => b.return(signBit));
 
       const xParts = unpack(b, f, x);
       const yParts = unpack(b, f, y);

@@ -2,37 +2,25 @@
 // the caller's business: he flips the signs of operands.
 
 import type {Builder, FunctionDefinition, LocalExpr} from '../expression.ts';
-import {bitsOf, type Format, NV, patternOf} from './format.ts';
+import {type Format, NV} from './format.ts';
 import {returnRounded, zeroSum} from './round-pack.ts';
-import {isNan, isSpecial, isZero, returnInvalid, returnNan, signOf, unpack} from './unpack.ts';
+import {isNan, isSpecial, isUnordinary, isZero, returnInvalid, returnNan, signOf, unpack} from './unpack.ts';
 import {multiplyHigh, nonzero, shiftRightJam128} from './wide.ts';
 
 type Operands = {x: LocalExpr; y: LocalExpr; z: LocalExpr; rm: LocalExpr; productSign: LocalExpr};
 
-export function fusedMultiplyAddFunctions(f: Format): FunctionDefinition[] {
-  const {pattern} = f;
-  return [
-    {
-      name: `${f.name}.fma`,
-      params: [pattern, pattern, pattern, 'i32'],
-      result: pattern,
-      build(b, x, y, z, rm) {
-        const operands = [x, y, z].map((operand) => bitsOf(b, f, operand));
-        b.return(patternOf(b, f, b.call('i64', `${f.name}.fmaExact`, ...operands, rm)));
-      },
+export function fusedMultiplyAddFunction(f: Format): FunctionDefinition {
+  return {
+    name: `${f.name}.fmaExact`,
+    params: ['i64', 'i64', 'i64', 'i32'],
+    result: 'i64',
+    build(b, x, y, z, rm) {
+      const productSign = b.let(signOf(b, f, b.xor(x, y)));
+      const operands: Operands = {x, y, z, rm, productSign};
+      b.if(isUnordinary(b, f, [x, y, z]), () => returnSpecial(b, f, operands));
+      returnSum(b, f, operands);
     },
-    {
-      name: `${f.name}.fmaExact`,
-      params: ['i64', 'i64', 'i64', 'i32'],
-      result: 'i64',
-      build(b, x, y, z, rm) {
-        const productSign = b.let(signOf(b, f, b.xor(x, y)));
-        const operands: Operands = {x, y, z, rm, productSign};
-        returnSpecial(b, f, operands);
-        returnSum(b, f, operands);
-      },
-    },
-  ];
+  };
 }
 
 /** Returns the result where an operand is a NaN or an infinity, or the product is zero. */

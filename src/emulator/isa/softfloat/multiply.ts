@@ -3,7 +3,7 @@
 import type {FunctionDefinition} from '../expression.ts';
 import type {Format} from './format.ts';
 import {returnRounded} from './round-pack.ts';
-import {isNan, isSpecial, isZero, returnInvalid, returnNan, signOf, unpack} from './unpack.ts';
+import {isNan, isSpecial, isUnordinary, isZero, returnInvalid, returnNan, signOf, unpack} from './unpack.ts';
 import {multiplyHigh, nonzero} from './wide.ts';
 
 export function multiplyFunction(f: Format): FunctionDefinition {
@@ -12,15 +12,17 @@ export function multiplyFunction(f: Format): FunctionDefinition {
     params: ['i64', 'i64', 'i32'],
     result: 'i64',
     build(b, x, y, rm) {
-      b.if(b.or(isNan(b, f, x), isNan(b, f, y)), () => returnNan(b, f, [x, y]));
       const sign = b.let(signOf(b, f, b.xor(x, y)));
-      const signBit = b.shl(sign, b.i64(f.bits - 1));
-      const someZero = b.let(b.or(isZero(b, f, x), isZero(b, f, y)));
-      b.if(b.or(isSpecial(b, f, x), isSpecial(b, f, y)), () => {
-        b.if(someZero, () => returnInvalid(b, f));
-        b.return(b.or(signBit, b.i64(f.infinity)));
+      b.if(isUnordinary(b, f, [x, y]), () => {
+        b.if(b.or(isNan(b, f, x), isNan(b, f, y)), () => returnNan(b, f, [x, y]));
+        const signBit = b.let(b.shl(sign, b.i64(f.bits - 1)));
+        const someZero = b.let(b.or(isZero(b, f, x), isZero(b, f, y)));
+        b.if(b.or(isSpecial(b, f, x), isSpecial(b, f, y)), () => {
+          b.if(someZero, () => returnInvalid(b, f));
+          b.return(b.or(signBit, b.i64(f.infinity)));
+        });
+        b.return(signBit);
       });
-      b.if(someZero, () => b.return(signBit));
 
       const xParts = unpack(b, f, x);
       const yParts = unpack(b, f, y);

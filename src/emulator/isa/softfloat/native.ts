@@ -1,56 +1,141 @@
-// The fast path: WebAssembly's own operators round to nearest even, so in that mode their finite results are the exact ones.
-// They report no flags. Once NX has accrued nothing is lost, if the result shows that it can have raised no other:
+// The fast path: WebAssembly's own operators round to nearest even, so in that mode their finite results are the exact ones. They
+// report no flags. They are taken if NX has accrued already, or the result is provably exact, and it can have raised no other flag:
 // - finite: neither OF (it would be an infinity) nor DZ nor NV, and the operands were no infinities or NaNs but in a division
 //   by infinity, whose result is zero;
 // - above the smallest normal number: not tiny, so no UF. Sums and square roots cannot underflow at all: a tiny sum is exact.
 // All else goes the exact way. No NaN that the host's arithmetic made gets out.
 
-import type {Builder, Expr, FunctionDefinition} from '../expression.ts';
-import {bitsOf, type Format, fromNative, NX, native, patternOf, toNative} from './format.ts';
+import type {Builder, Expr, FunctionDefinition, LocalExpr} from '../expression.ts';
+import {BINARY32, BINARY64, bitsOf, type Format, fromNative, NX, native, patternOf, toNative} from './format.ts';
 
-/** Exact functions of i64 bits and rm, with a fast path before them. */
+type Result = {
+  value: Expr;
+  /** The smallest magnitude that is safe. */
+  lowest: bigint;
+  rm: Expr;
+  /** Whether the value is exact; 0 only means that this is not known. */
+  isExact?: () => Expr;
+};
+
+/** The operations as they are called: the fast path, then the exact function of i64 bits. */
 export function nativeFunctions(f: Format): FunctionDefinition[] {
-  const {pattern} = f;
-  const binary = (name: 'add' | 'sub' | 'mul' | 'div'): FunctionDefinition => ({
-    name: `${f.name}.${name}`,
-    params: [pattern, pattern, 'i32'],
-    result: pattern,
-    build(b, x, y, rm) {
-      const value = native(b, f, name, toNative(b, f, x), toNative(b, f, y));
-      const lowest = name === 'mul' || name === 'div' ? f.hidden * 2n : 0n;
-      returnIfPlain(b, f, fromNative(b, f, value), lowest, rm);
-      const bits = [bitsOf(b, f, x), bitsOf(b, f, y)] as const;
-      // x − y is x + (−y); a NaN stays the kind of NaN it is.
-      const right = name === 'sub' ? b.xor(bits[1], b.i64(f.signMask)) : bits[1];
-      const exact = name === 'sub' ? 'add' : name;
-      b.return(patternOf(b, f, b.call('i64', `${f.name}.${exact}Exact`, bits[0], right, rm)));
-    },
-  });
   return [
-    binary('add'),
-    binary('sub'),
-    binary('mul'),
-    binary('div'),
-    {
-      name: `${f.name}.sqrt`,
-      params: [pattern, 'i32'],
-      result: pattern,
-      build(b, x, rm) {
-        returnIfPlain(b, f, fromNative(b, f, native(b, f, 'sqrt', toNative(b, f, x))), 0n, rm);
-        b.return(patternOf(b, f, b.call('i64', `${f.name}.sqrtExact`, bitsOf(b, f, x), rm)));
-      },
-    },
+    binary(f, 'add', (b, x, y, sum) => sumIsExact(b, f, {left: toNative(b, f, x), right: toNative(b, f, y), sum})),
+    binary(f, 'sub', (b, x, y, difference) => {
+      const right = b.op(`${f.name}.neg`, toNative(b, f, y));
+      return sumIsExact(b, f, {left: toNative(b, f, x), right, sum: difference});
+    }),
+    binary(f, 'mul', (b, x, y) => productIsExact(b, f, x, y)),
+    binary(f, 'div'),
+    squareRoot(f),
+    f === BINARY32 ? singleFusedMultiplyAdd() : fusedMultiplyAdd(f),
   ];
 }
 
-/** Returns the pattern if its magnitude is finite and at least `lowest`, in RNE with NX accrued. */
-function returnIfPlain(b: Builder, f: Format, result: Expr, lowest: bigint, rm: Expr): void {
-  const pattern = b.let(result);
-  const like = (value: bigint): Expr => b.constant(pattern, value);
+function binary(
+  f: Format,
+  name: 'add' | 'sub' | 'mul' | 'div',
+  isExact?: (b: Builder, x: LocalExpr, y: LocalExpr, value: LocalExpr) => Expr,
+): FunctionDefinition {
+  return {
+    name: `${f.name}.${name}`,
+    params: [f.pattern, f.pattern, 'i32'],
+    result: f.pattern,
+    build(b, x, y, rm) {
+      const value = b.let(native(b, f, name, toNative(b, f, x), toNative(b, f, y)));
+      const lowest = name === 'mul' || name === 'div' ? f.hidden * 2n : 0n;
+      returnIfSafe(b, f, {value, lowest, rm, ...(isExact && {isExact: () => isExact(b, x, y, value)})});
+      const left = bitsOf(b, f, x);
+      const right = bitsOf(b, f, y);
+      // x − y is x + (−y); a NaN stays the kind of NaN it is.
+      if (name === 'sub') returnExact(b, f, 'add', left, b.xor(right, b.i64(f.signMask)), rm);
+      else returnExact(b, f, name, left, right, rm);
+    },
+  };
+}
+
+function squareRoot(f: Format): FunctionDefinition {
+  return {
+    name: `${f.name}.sqrt`,
+    params: [f.pattern, 'i32'],
+    result: f.pattern,
+    build(b, x, rm) {
+      returnIfSafe(b, f, {value: native(b, f, 'sqrt', toNative(b, f, x)), lowest: 0n, rm});
+      returnExact(b, f, 'sqrt', bitsOf(b, f, x), rm);
+    },
+  };
+}
+
+function fusedMultiplyAdd(f: Format): FunctionDefinition {
+  return {
+    name: `${f.name}.fma`,
+    params: [f.pattern, f.pattern, f.pattern, 'i32'],
+    result: f.pattern,
+    build(b, x, y, z, rm) {
+      returnExact(b, f, 'fma', bitsOf(b, f, x), bitsOf(b, f, y), bitsOf(b, f, z), rm);
+    },
+  };
+}
+
+/**
+ * In doubles the product of singles is exact, and the sum is rounded once. Rounding that to a single is as good as one rounding,
+ * unless it lies half-way between two singles: where the true sum lies on either side, the double may lie on the tie.
+ */
+function singleFusedMultiplyAdd(): FunctionDefinition {
+  const lostBits = BINARY64.fractionBits - BINARY32.fractionBits;
+  const exact = fusedMultiplyAdd(BINARY32);
+  return {
+    ...exact,
+    build(b, x, y, z, rm) {
+      const [left, right, addend] = [x, y, z].map((pattern) =>
+        b.op('f64.promote_f32', toNative(b, BINARY32, pattern)),
+      );
+      const product = b.let(b.op('f64.mul', left, right));
+      const sum = b.let(b.op('f64.add', product, addend));
+      const lost = b.and(fromNative(b, BINARY64, sum), b.i64((1n << BigInt(lostBits)) - 1n));
+      b.if(b.ne(lost, b.i64(1n << BigInt(lostBits - 1))), () => {
+        const value = b.let(b.op('f32.demote_f64', sum));
+        const isExact = (): Expr => {
+          const narrowed = b.op('f64.eq', b.op('f64.promote_f32', value), sum);
+          return b.and(narrowed, sumIsExact(b, BINARY64, {left: product, right: addend, sum}));
+        };
+        returnIfSafe(b, BINARY32, {value, lowest: BINARY32.hidden * 2n, rm, isExact});
+      });
+      exact.build(b, x, y, z, rm);
+    },
+  };
+}
+
+function returnExact(b: Builder, f: Format, name: string, ...args: Expr[]): void {
+  b.return(patternOf(b, f, b.call('i64', `${f.name}.${name}Exact`, ...args)));
+}
+
+/** Returns the value if its magnitude is finite and at least `lowest`, in RNE, with NX accrued or where it is exact. */
+export function returnIfSafe(b: Builder, f: Format, {value, lowest, rm, isExact}: Result): void {
+  const pattern = b.let(fromNative(b, f, value));
+  const like = (constant: bigint): Expr => b.constant(pattern, constant);
   const magnitude = b.and(pattern, like(f.signMask - 1n));
   const above = lowest === 0n ? magnitude : b.sub(magnitude, like(lowest));
-  const plain = b.ltU(above, like(f.infinity - lowest));
-  // rm is 0 for RNE, so that one comparison asks for both.
-  const silent = b.eq(b.or(b.and(b.accruedFlags(), b.i32(NX)), b.shl(rm, b.i32(1))), b.i32(NX));
-  b.if(b.and(plain, silent), () => b.return(pattern));
+  b.if(b.and(b.ltU(above, like(f.infinity - lowest)), b.eqz(rm)), () => {
+    b.if(b.and(b.accruedFlags(), b.i32(NX)), () => b.return(pattern));
+    if (isExact !== undefined) b.if(isExact(), () => b.return(pattern));
+  });
+}
+
+/** The rounding error of a sum, which is itself exact (Knuth, TAOCP 4.2.2, theorem B), is zero. Where a step overflows it is a NaN. */
+function sumIsExact(b: Builder, f: Format, {left, right, sum}: {left: Expr; right: Expr; sum: LocalExpr}): Expr {
+  const a = b.let(left);
+  const c = b.let(right);
+  // What the sum took of either operand, and what it left.
+  const rightPart = b.let(native(b, f, 'sub', sum, a));
+  const leftPart = native(b, f, 'sub', sum, rightPart);
+  const error = native(b, f, 'add', native(b, f, 'sub', a, leftPart), native(b, f, 'sub', c, rightPart));
+  const pattern = fromNative(b, f, error);
+  return b.eqz(b.shl(pattern, b.constant(pattern, 1)));
+}
+
+/** The factors' significands end in so many zeros that all bits of the product that can be set fit. */
+function productIsExact(b: Builder, f: Format, x: Expr, y: Expr): Expr {
+  const zeros = (bits: Expr): Expr => b.op(`${f.pattern}.ctz`, b.or(bits, b.constant(bits, f.hidden)));
+  return b.geU(b.add(zeros(x), zeros(y)), b.constant(x, f.fractionBits + 1));
 }

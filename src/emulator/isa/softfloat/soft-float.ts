@@ -11,7 +11,7 @@ import {compareFunctions} from './compare.ts';
 import {divideFunction} from './divide.ts';
 import {BINARY32, BINARY64} from './format.ts';
 import {fromIntegerFunctions} from './from-integer.ts';
-import {fusedMultiplyAddFunctions} from './fused-multiply-add.ts';
+import {fusedMultiplyAddFunction} from './fused-multiply-add.ts';
 import {minMaxFunctions} from './min-max.ts';
 import {multiplyFunction} from './multiply.ts';
 import {nativeFunctions} from './native.ts';
@@ -30,7 +30,7 @@ export const SOFT_FLOAT: FunctionDefinition[] = [
     multiplyFunction(format),
     divideFunction(format),
     squareRootFunction(format),
-    ...fusedMultiplyAddFunctions(format),
+    fusedMultiplyAddFunction(format),
     ...nativeFunctions(format),
     ...minMaxFunctions(format),
     ...compareFunctions(format),

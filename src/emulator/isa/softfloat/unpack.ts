@@ -38,6 +38,13 @@ export function isSpecial(b: Builder, f: Format, bits: Expr): Expr {
   return b.geU(magnitudeOf(b, f, bits), b.i64(f.infinity));
 }
 
+/** Some operand is a zero, an infinity or a NaN. */
+export function isUnordinary(b: Builder, f: Format, operands: readonly LocalExpr[]): Expr {
+  return operands
+    .map((bits) => b.geU(b.sub(magnitudeOf(b, f, bits), b.i64(1)), b.i64(f.infinity - 1n)))
+    .reduce((x, y) => b.or(x, y));
+}
+
 /** A finite nonzero number, normalised. */
 export function unpack(b: Builder, f: Format, bits: LocalExpr): Unpacked {
   const exponent = b.let(b.and(b.shrU(bits, b.i64(f.fractionBits)), b.i64(f.exponentMax)));

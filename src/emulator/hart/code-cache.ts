@@ -1,0 +1,120 @@
+// Decoded pages: for each page of RAM that was executed lately, its instructions in the interpreter's form. Filled slot by slot
+// as instructions are reached, emptied slot by slot as they are overwritten, so that stores are seen by the next fetch.
+
+import {decode, INSTRUCTIONS} from '../isa/decoder.ts';
+import * as layout from '../layout.ts';
+import {PAGE, type Ram} from '../memory.ts';
+import {PAGE_BYTES} from '../paged-memory.ts';
+import {isBranch, OPERATION, writesInteger} from '../wasm/interpreter.ts';
+import type {Pmp} from './pmp.ts';
+
+/** What of an instruction's word depends on the instruction alone. */
+type Traits = {writesInteger: boolean; isBranch: boolean};
+
+export class CodeCache {
+  readonly #ram: Ram;
+  readonly #pmp: Pmp;
+  readonly #i32: Int32Array;
+  readonly #bytes: Uint8Array;
+  /** By page of RAM: index of its decoded page, or -1. */
+  readonly #decodedPage: Int32Array;
+  /** By decoded page: the page of RAM. */
+  readonly #ramPage = new Int32Array(layout.DECODED_PAGES);
+  #used = 0;
+  readonly #traits: readonly Traits[] = INSTRUCTIONS.map((instruction) => ({
+    writesInteger: writesInteger(instruction),
+    isBranch: isBranch(instruction),
+  }));
+
+  constructor(memory: WebAssembly.Memory, ram: Ram, pmp: Pmp) {
+    this.#ram = ram;
+    this.#pmp = pmp;
+    this.#i32 = new Int32Array(memory.buffer);
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#decodedPage = new Int32Array(ram.pageCount).fill(-1);
+  }
+
+  get full(): boolean {
+    return this.#used === layout.DECODED_PAGES;
+  }
+
+  has(ramPage: number): boolean {
+    return this.#decodedPage[ramPage] >= 0;
+  }
+
+  /** Offset in the module's memory of the page's decoded form; there must be room for a new one. */
+  pageOffset(ramPage: number): number {
+    if (this.#decodedPage[ramPage] < 0) this.#add(ramPage);
+    return layout.DECODED + this.#decodedPage[ramPage] * layout.DECODED_PAGE_BYTES;
+  }
+
+  /** The page of RAM whose decoded form holds this offset. */
+  ramPageOf(offset: number): number {
+    return this.#ramPage[Math.floor((offset - layout.DECODED) / layout.DECODED_PAGE_BYTES)];
+  }
+
+  /** Forgets every page: fetch caches must not point here any more. */
+  clear(): void {
+    for (let index = 0; index < this.#used; index += 1) {
+      const ramPage = this.#ramPage[index];
+      this.#decodedPage[ramPage] = -1;
+      this.#ram.flags[ramPage] &= ~PAGE.code;
+    }
+    this.#used = 0;
+  }
+
+  /** Fills the slot at this offset of the module's memory from RAM. */
+  fill(slot: number): void {
+    const decodedPage = Math.floor((slot - layout.DECODED) / layout.DECODED_PAGE_BYTES);
+    const halfword = (slot - layout.DECODED - decodedPage * layout.DECODED_PAGE_BYTES) / layout.SLOT_BYTES;
+    const offset = this.#ramPage[decodedPage] * PAGE_BYTES + halfword * 2;
+    const half = this.#ram.view.getUint16(offset, true);
+    const long = (half & 3) === 3;
+    const straddles = long && halfword === layout.SLOTS_PER_PAGE - 1;
+    if (straddles || !this.#pmp.uniform(layout.RAM_BASE + offset - (offset % PAGE_BYTES), PAGE_BYTES)) {
+      this.#i32[slot >> 2] = OPERATION.refetch | (long ? FOUR_BYTES : 0);
+    } else {
+      this.encode(slot, half, long ? this.#ram.view.getUint16(offset + 2, true) : 0);
+    }
+  }
+
+  /** Writes the interpreter's form of the instruction of the halfwords `half` and, if it is 4 bytes long, `next`. */
+  encode(slot: number, half: number, next: number): void {
+    const {index, word, lengthBytes} = decode(half, half | (next << 16));
+    const long = lengthBytes === 4 ? FOUR_BYTES : 0;
+    if (index < 0) {
+      this.#i32[slot >> 2] = OPERATION.illegal | long;
+      this.#i32[(slot >> 2) + 1] = word;
+      return;
+    }
+    const {format} = INSTRUCTIONS[index];
+    const traits = this.#traits[index];
+    const rd = (word >>> 7) & 31;
+    const destination = rd === 0 && traits.writesInteger ? 32 : rd;
+    const sources = ((word >>> 15) & 31) << 16 | ((word >>> 20) & 31) << 21 | (word >>> 27) << 26;
+    this.#i32[slot >> 2] = (OPERATION.firstInstruction + index) | (destination << 10) | sources | long;
+    this.#i32[(slot >> 2) + 1] = format.immediate(word) - (traits.isBranch ? lengthBytes : 0);
+  }
+
+  /** Empties the slots of [start, end) of RAM, within one page, and the one before it, whose instruction may reach into it. */
+  overwritten(ramPage: number, start: number, end: number): void {
+    const base = this.pageOffset(ramPage) - layout.SLOT_BYTES * ramPage * layout.SLOTS_PER_PAGE;
+    const first = Math.max((start >>> 1) - 1, ramPage * layout.SLOTS_PER_PAGE);
+    const last = (end - 1) >>> 1;
+    this.#bytes.fill(0, base + first * layout.SLOT_BYTES, base + (last + 1) * layout.SLOT_BYTES);
+  }
+
+  #add(ramPage: number): void {
+    const index = this.#used;
+    this.#used += 1;
+    this.#decodedPage[ramPage] = index;
+    this.#ramPage[index] = ramPage;
+    this.#ram.flags[ramPage] |= PAGE.code;
+    const offset = layout.DECODED + index * layout.DECODED_PAGE_BYTES;
+    const end = offset + layout.SLOTS_PER_PAGE * layout.SLOT_BYTES;
+    this.#bytes.fill(0, offset, end);
+    for (const sentinel of [end, end + layout.SLOT_BYTES]) this.#i32[sentinel >> 2] = OPERATION.pageEnd;
+  }
+}
+
+const FOUR_BYTES = 1 << 31;

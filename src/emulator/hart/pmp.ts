@@ -1,0 +1,70 @@
+// Physical memory protection (Privileged ISA, section 3.7): 16 entries, granularity 4 bytes.
+
+import {PMP_ENTRIES, PRIVILEGE, type Registers} from './registers.ts';
+
+export type Access = 'load' | 'store' | 'fetch';
+
+const CFG = {R: 1, W: 2, X: 4, L: 0x80} as const;
+const NEEDED: Record<Access, number> = {load: CFG.R, store: CFG.W, fetch: CFG.X};
+
+/** An active entry: the range [start, end) in bytes, and its configuration. */
+type Entry = {start: number; end: number; cfg: number};
+
+export class Pmp {
+  readonly #registers: Registers;
+  #entries: Entry[] = [];
+
+  constructor(registers: Registers) {
+    this.#registers = registers;
+  }
+
+  /** To be called when a PMP register changed. */
+  update(): void {
+    this.#entries = [];
+    for (let n = 0; n < PMP_ENTRIES; n += 1) {
+      const cfg = this.#registers.pmpcfg(n);
+      const range = this.#range(n, (cfg >> 3) & 3);
+      if (range !== undefined) this.#entries.push({...range, cfg});
+    }
+  }
+
+  /** Whether the whole of [address, address + lengthBytes) may be accessed so. */
+  allows(address: number, lengthBytes: number, access: Access, privilege: number): boolean {
+    for (const {start, end, cfg} of this.#entries) {
+      if (address + lengthBytes <= start || address >= end) continue;
+      if (address < start || address + lengthBytes > end) return false;
+      if (privilege === PRIVILEGE.M && (cfg & CFG.L) === 0) return true;
+      return (cfg & NEEDED[access]) !== 0;
+    }
+    return privilege === PRIVILEGE.M;
+  }
+
+  /** Whether one entry (or none) decides for the whole of [address, address + lengthBytes), so that a cache may hold it. */
+  uniform(address: number, lengthBytes: number): boolean {
+    for (const {start, end} of this.#entries) {
+      if (address + lengthBytes <= start || address >= end) continue;
+      return address >= start && address + lengthBytes <= end;
+    }
+    return true;
+  }
+
+  #range(n: number, mode: number): {start: number; end: number} | undefined {
+    const address = this.#registers.pmpaddr(n);
+    switch (mode) {
+      case 1: {
+        const start = n === 0 ? 0 : Number(this.#registers.pmpaddr(n - 1)) * 4;
+        const end = Number(address) * 4;
+        return start < end ? {start, end} : undefined;
+      }
+      case 2:
+        return {start: Number(address) * 4, end: Number(address) * 4 + 4};
+      case 3: {
+        // The trailing ones say the size: n of them stand for 2^(n+3) bytes.
+        const ones = address ^ (address + 1n);
+        return {start: Number(address & ~ones) * 4, end: Number((address | ones) + 1n) * 4};
+      }
+      default:
+        return undefined;
+    }
+  }
+}

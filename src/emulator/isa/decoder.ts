@@ -1,0 +1,53 @@
+// Decodes instruction words: finds the table's instruction whose encoding matches.
+
+import {BIT_MANIPULATION} from './bit-manipulation.ts';
+import type {Instruction} from './instruction.ts';
+import {RV64A} from './rv64a.ts';
+import {expandCompressed} from './rv64c.ts';
+import {RV64D} from './rv64d.ts';
+import {RV64F} from './rv64f.ts';
+import {RV64I} from './rv64i.ts';
+import {RV64M} from './rv64m.ts';
+import {SYSTEM} from './system.ts';
+
+/** Every instruction of the machine; an index into it is the interpreter's operation number less its own operations. */
+export const INSTRUCTIONS: readonly Instruction[] = [
+  ...RV64I,
+  ...RV64M,
+  ...RV64A,
+  ...BIT_MANIPULATION,
+  ...RV64F,
+  ...RV64D,
+  ...SYSTEM,
+];
+
+export type Decoded = {
+  /** Index into INSTRUCTIONS, or -1 for an illegal instruction. */
+  index: number;
+  /** The 32-bit word; a compressed instruction's expansion. */
+  word: number;
+  lengthBytes: 2 | 4;
+};
+
+/** By opcode and funct3. */
+const BUCKETS: readonly (readonly number[])[] = Array.from({length: 32 * 8}, (_, bucket) => {
+  const fixed = ((bucket >> 3) << 2) | 3 | ((bucket & 7) << 12);
+  const possible = (index: number): boolean => {
+    const {format, match} = INSTRUCTIONS[index];
+    return ((match ^ fixed) & format.mask & 0x707f) === 0;
+  };
+  return [...INSTRUCTIONS.keys()].filter(possible);
+});
+
+/** Decodes the instruction that starts with `half`; `word` is the 32 bits there, of which a compressed one uses only 16. */
+export function decode(half: number, word: number): Decoded {
+  const compressed = (half & 3) !== 3;
+  const full = compressed ? expandCompressed(half) : word >>> 0;
+  const lengthBytes = compressed ? 2 : 4;
+  if ((full & 3) !== 3) return {index: -1, word: half, lengthBytes};
+  for (const index of BUCKETS[((full >>> 2) & 31) * 8 + ((full >>> 12) & 7)]) {
+    const {format, match} = INSTRUCTIONS[index];
+    if ((full & format.mask) >>> 0 === match) return {index, word: full, lengthBytes};
+  }
+  return {index: -1, word: full, lengthBytes};
+}

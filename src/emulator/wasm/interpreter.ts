@@ -1,0 +1,574 @@
+// Generates the interpreter: one WebAssembly module in which every instruction of the tables is lowered with its operands taken
+// from a decoded slot at run time. It counts every step, stops exactly where LEFT says, and leaves everything that needs the
+// hart (translation misses, CSRs, traps) to imported slow paths. What it keeps in locals is written back before each of those.
+
+import type {Expr, GuestAccess, HostLoad, HostStore, OperandName, Statement, SystemAction, ValueType} from '../isa/expression.ts';
+import {INSTRUCTIONS} from '../isa/decoder.ts';
+import type {Instruction} from '../isa/instruction.ts';
+import {SOFT_FLOAT} from '../isa/softfloat/soft-float.ts';
+import * as layout from '../layout.ts';
+import {CodeWriter, type Label, ModuleWriter} from './encoder.ts';
+import {addFunctions, lowerStatements, type Push, type Target} from './lower.ts';
+
+/**
+ * The interpreter word, the low half of a decoded slot; the immediate is the high half (a branch's is relative to the next
+ * instruction, a system instruction's is the instruction itself).
+ * | bits | 0–9 | 10–15 | 16–20 | 21–25 | 26–30 | 31 |
+ * | | operation | rd (32: x0 as a destination) | rs1 | rs2 | rs3 | 4 bytes long |
+ */
+export const OPERATION = {undecoded: 0, pageEnd: 1, refetch: 2, illegal: 3, firstInstruction: 4} as const;
+
+/** Codes of system actions, in the first argument of the `system` import. */
+export const SYSTEM_ACTIONS: readonly SystemAction[] = ['csr', 'ecall', 'ebreak', 'mret', 'sret', 'wfi', 'sfence.vma', 'illegal'];
+
+/** Kinds of guest accesses, as numbers for the slow paths: size in bytes, with bit 4 set for sign extension. */
+export const ACCESS_KINDS: Record<GuestAccess, number> = {i8: 17, u8: 1, i16: 18, u16: 2, i32: 20, u32: 4, i64: 8};
+
+/** The slow paths. A status of 1 means: the hart has changed pc or the mode; go on from PC. Addresses are split in halves. */
+export type SlowPaths = {
+  /** Makes the fetch cache hold the page of PC, or takes the trap. */
+  fetch(): void;
+  /** Decodes the slot at this offset. */
+  decode(slot: number): void;
+  /** Decodes the instruction at PC into REFETCH_SLOT: one that ends on the next page, or that PMP must be asked about each time. */
+  refetch(): number;
+  /** Loads into VALUE. */
+  load(low: number, high: number, kind: number): number;
+  /** Stores from VALUE. */
+  store(low: number, high: number, kind: number): number;
+  /** Offset in RAM, or -1 after a trap. `write`: 1 for store-conditionals and atomic operations. */
+  atomic(low: number, high: number, sizeBytes: number, write: number): number;
+  system(action: number, bits: number): number;
+};
+
+const LOADS: Record<GuestAccess, HostLoad> = {
+  i8: 'i64.load8_s',
+  u8: 'i64.load8_u',
+  i16: 'i64.load16_s',
+  u16: 'i64.load16_u',
+  i32: 'i64.load32_s',
+  u32: 'i64.load32_u',
+  i64: 'i64.load',
+};
+const STORES: Record<number, HostStore> = {1: 'i64.store8', 2: 'i64.store16', 4: 'i64.store32', 8: 'i64.store'};
+const sizeOf = (access: GuestAccess): number => ACCESS_KINDS[access] & 15;
+
+/** Locals of `run`. */
+const RUN = {left: 0, slot: 1, word: 2, page: 3, cache: 4, entry: 5, bits: 6, pageAddress: 7, pc: 8, address: 9} as const;
+const RUN_LOCALS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64', 'i64'];
+
+const PAGE_MASK = ~0xfffn;
+const PAGE_SLOT_BYTES = layout.SLOTS_PER_PAGE * layout.SLOT_BYTES;
+
+/** The module's bytes; it imports `env.memory` and the slow paths, and exports `run`. */
+export function generateInterpreter(memoryPages: number): Uint8Array<ArrayBuffer> {
+  const module = new ModuleWriter(memoryPages);
+  const imports = new Map<string, number>();
+  const add = (name: keyof SlowPaths, params: number, results: number): void => {
+    const i32s = (count: number): ValueType[] => Array(count).fill('i32');
+    imports.set(name, module.importFunction(name, {params: i32s(params), results: i32s(results)}));
+  };
+  add('fetch', 0, 0);
+  add('decode', 1, 0);
+  add('refetch', 0, 1);
+  add('load', 3, 1);
+  add('store', 3, 1);
+  add('atomic', 4, 1);
+  add('system', 2, 1);
+  const functions = addFunctions(module, SOFT_FLOAT, imports);
+  const cold = new Map<Instruction, number>();
+  for (const instruction of INSTRUCTIONS) if (isCold(instruction)) cold.set(instruction, addColdFunction(module, functions, instruction));
+  const run = module.declare({params: [], results: []});
+  const interpreter = new InterpreterTarget(functions, cold);
+  interpreter.lowerRun();
+  module.define(run, {params: [], results: [], locals: [...RUN_LOCALS, ...interpreter.extraLocals], code: interpreter.code});
+  module.export('run', run);
+  return module.finish();
+}
+
+/** Whether any statement or expression of the instruction satisfies the predicate. */
+function contains(instruction: Instruction, predicate: (node: Statement | Expr) => boolean): boolean {
+  const visit = (value: unknown): boolean => {
+    if (Array.isArray(value)) return value.some(visit);
+    if (typeof value !== 'object' || value === null) return false;
+    return ('kind' in value && predicate(value as Statement | Expr)) || Object.values(value).some(visit);
+  };
+  return visit(instruction.statements);
+}
+
+/** Instructions that call functions or go through the slow path for atomics live outside the main loop, which keeps it small. */
+function isCold(instruction: Instruction): boolean {
+  return contains(instruction, (node) => node.kind === 'call' || node.kind === 'atomicAddress');
+}
+
+export const writesInteger = (instruction: Instruction): boolean => contains(instruction, (node) => node.kind === 'setRd');
+export const isBranch = (instruction: Instruction): boolean => contains(instruction, (node) => node.kind === 'branch');
+const usesFloatingPoint = (instruction: Instruction): boolean =>
+  contains(instruction, (node) => node.kind === 'setFd' || (node.kind === 'operand' && node.operand.startsWith('fs')));
+/** Whether it makes mstatus.FS dirty: it writes an FP register, or may accrue exceptions. */
+const dirtiesFloatingPoint = (instruction: Instruction): boolean =>
+  contains(instruction, (node) => node.kind === 'setFd' || node.kind === 'call');
+
+/** What both targets share: registers and immediates in a decoded slot. */
+abstract class SlotTarget {
+  readonly code = new CodeWriter();
+  protected readonly functions: ReadonlyMap<string, number>;
+  protected abstract readonly word: number;
+  protected abstract readonly bits: number;
+  /** Leaves for the trap handler, PC and LEFT being in memory. */
+  protected abstract leave(): void;
+  /** Makes sure that PC and LEFT are in memory. */
+  protected abstract spill(): void;
+
+  constructor(functions: ReadonlyMap<string, number>) {
+    this.functions = functions;
+  }
+
+  functionIndex(name: string): number {
+    const index = this.functions.get(name);
+    if (index === undefined) throw new Error(`no function is called ${name}`);
+    return index;
+  }
+
+  protected register(base: number, bit: number): void {
+    this.registerOffset(bit);
+    this.code.memory('i64.load', base);
+  }
+
+  /** Pushes 8 × the register field that starts at `bit`. */
+  protected registerOffset(bit: number): void {
+    const mask = bit === 10 ? 0x1f8 : 0xf8;
+    this.code.localGet(this.word).i32Const(bit - 3).op('i32.shr_u').i32Const(mask).op('i32.and');
+  }
+
+  protected immediate(): void {
+    this.code.localGet(this.bits).i64Const(32n).op('i64.shr_s');
+  }
+
+  /** The effective rounding mode; a reserved one is an illegal instruction. */
+  protected roundingMode(scratch: number): void {
+    const {code} = this;
+    this.immediate();
+    code.op('i32.wrap_i64').localTee(scratch).i32Const(7).op('i32.eq');
+    code.if(
+      () => code.i32Const(0).memory('i32.load', layout.FRM),
+      () => code.localGet(scratch),
+      'i32',
+    );
+    code.localTee(scratch).i32Const(4).op('i32.gt_u').if(() => this.illegal());
+    code.localGet(scratch);
+  }
+
+  setRd(value: Push): void {
+    this.registerOffset(10);
+    value();
+    this.code.memory('i64.store', layout.X);
+  }
+
+  setFd(value: Push): void {
+    this.registerOffset(10);
+    value();
+    this.code.memory('i64.store', layout.F);
+  }
+
+  /** mstatus.FS is checked before, and becomes dirty with, whatever changes the FP state. */
+  protected floatingPointState(instruction: Instruction): void {
+    const {code} = this;
+    if (!usesFloatingPoint(instruction)) return;
+    code.i32Const(0).memory('i32.load', layout.FS).op('i32.eqz').if(() => this.illegal());
+    if (dirtiesFloatingPoint(instruction)) code.i32Const(0).i32Const(3).memory('i32.store', layout.FS);
+  }
+
+  protected illegal(): void {
+    this.spill();
+    this.code.i32Const(SYSTEM_ACTIONS.indexOf('illegal')).i32Const(0).call(this.functionIndex('system')).op('i32.eqz').op('i32.eqz');
+    this.code.if(() => this.leave());
+  }
+}
+
+/** A cold instruction: a function (bits) → status, called with PC and LEFT in memory. */
+class ColdTarget extends SlotTarget implements Target {
+  protected override readonly word = 1;
+  protected override readonly bits = 0;
+  readonly #scratch = 2;
+  static readonly locals: readonly ValueType[] = ['i32', 'i32'];
+
+  lower(instruction: Instruction): void {
+    this.code.localGet(this.bits).op('i32.wrap_i64').localSet(this.word);
+    this.floatingPointState(instruction);
+    lowerStatements(this, instruction.statements);
+    this.code.i32Const(0);
+  }
+
+  localIndex(id: number): number {
+    return 3 + id;
+  }
+
+  operand(name: OperandName): void {
+    switch (name) {
+      case 'rs1':
+        return this.register(layout.X, 16);
+      case 'rs2':
+        return this.register(layout.X, 21);
+      case 'fs1':
+        return this.register(layout.F, 16);
+      case 'fs2':
+        return this.register(layout.F, 21);
+      case 'fs3':
+        return this.register(layout.F, 26);
+      case 'imm':
+        return this.immediate();
+      case 'rm':
+        return this.roundingMode(this.#scratch);
+      default:
+        throw new Error(`a cold instruction cannot use ${name}`);
+    }
+  }
+
+  atomicAddress(sizeBytes: 4 | 8, intent: 'read' | 'write', address: Push): void {
+    const {code} = this;
+    address();
+    code.op('i32.wrap_i64');
+    address();
+    code.i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
+    code.i32Const(sizeBytes).i32Const(intent === 'write' ? 1 : 0).call(this.functionIndex('atomic'));
+    code.localTee(this.#scratch).i32Const(-1).op('i32.eq').if(() => this.leave());
+    code.localGet(this.#scratch);
+  }
+
+  protected override leave(): void {
+    this.code.i32Const(1).return();
+  }
+
+  protected override spill(): void {}
+
+  branch = notCold;
+  jump = notCold;
+  guestLoad = notCold;
+  guestStore = notCold;
+  system = notCold;
+}
+
+function notCold(): never {
+  throw new Error('only the main loop can do this');
+}
+
+function addColdFunction(module: ModuleWriter, functions: ReadonlyMap<string, number>, instruction: Instruction): number {
+  const index = module.declare({params: ['i64'], results: ['i32']});
+  const target = new ColdTarget(functions);
+  target.lower(instruction);
+  module.define(index, {params: ['i64'], results: ['i32'], locals: [...ColdTarget.locals, ...instruction.localTypes], code: target.code});
+  return index;
+}
+
+/** The main loop. */
+class InterpreterTarget extends SlotTarget implements Target {
+  protected override readonly word = RUN.word;
+  protected override readonly bits = RUN.bits;
+  readonly extraLocals: ValueType[] = [];
+  readonly #cold: ReadonlyMap<Instruction, number>;
+  #instruction: Instruction | undefined;
+  #reload: Label = {depth: 0};
+  #redirect: Label = {depth: 0};
+  #next: Label = {depth: 0};
+
+  constructor(functions: ReadonlyMap<string, number>, cold: ReadonlyMap<Instruction, number>) {
+    super(functions);
+    this.#cold = cold;
+  }
+
+  /**
+   * reload: go on from what the slow path left in memory. redirect: go on at local `pc`, on whatever page. next: go on at `slot`.
+   */
+  lowerRun(): void {
+    const {code} = this;
+    code.loop((reload) => {
+      this.#reload = reload;
+      code.i32Const(0).memory('i64.load', layout.PC).localSet(RUN.pc);
+      code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(RUN.cache);
+      this.#fill();
+      code.loop((redirect) => {
+        this.#redirect = redirect;
+        this.#enterPage();
+        code.loop((next) => {
+          this.#next = next;
+          this.#step();
+        });
+      });
+    });
+  }
+
+  /** Sets page, pageAddress and slot from pc, if the fetch cache holds its page. */
+  #enterPage(): void {
+    const {code} = this;
+    code.localGet(RUN.left).op('i32.eqz').if(() => {
+      this.#store64(layout.PC, () => code.localGet(RUN.pc));
+      this.#store32(layout.LEFT, () => code.i32Const(0));
+      code.return();
+    });
+    code.i32Const(0).memory('i32.load', layout.FETCH_CACHE);
+    code.localGet(RUN.pc).op('i32.wrap_i64').i32Const(8).op('i32.shr_u').i32Const((layout.TLB_ENTRIES - 1) << 4).op('i32.and');
+    code.op('i32.add').localTee(RUN.entry).memory('i64.load');
+    code.localGet(RUN.pc).i64Const(PAGE_MASK).op('i64.and').localTee(RUN.pageAddress).op('i64.ne').if(() => {
+      this.#store64(layout.PC, () => code.localGet(RUN.pc));
+      this.#store32(layout.LEFT, () => code.localGet(RUN.left));
+      code.call(this.functionIndex('fetch')).branch(this.#reload);
+    });
+    code.localGet(RUN.entry).memory('i32.load', 8).localTee(RUN.page);
+    code.localGet(RUN.pc).op('i32.wrap_i64').i32Const(0xfff).op('i32.and').i32Const(2).op('i32.shl').op('i32.add').localSet(RUN.slot);
+  }
+
+  /** Counts a step, decodes the slot and dispatches. */
+  #step(): void {
+    const {code} = this;
+    code.localGet(RUN.left).op('i32.eqz').if(() => {
+      this.#store64(layout.PC, () => this.operand('nextPc'));
+      this.#store32(layout.LEFT, () => code.i32Const(0));
+      code.return();
+    });
+    code.localGet(RUN.left).i32Const(1).op('i32.sub').localSet(RUN.left);
+    code.localGet(RUN.slot).memory('i64.load').localTee(RUN.bits).op('i32.wrap_i64').localTee(RUN.word);
+    code.i32Const(31).op('i32.shr_u').i32Const(3).op('i32.shl').localGet(RUN.slot).op('i32.add');
+    code.i32Const(layout.SLOT_BYTES).op('i32.add').localSet(RUN.slot);
+    const bodies = [
+      () => this.#undecoded(),
+      () => this.#pageEnd(),
+      () => this.#illegalInstruction(),
+      ...INSTRUCTIONS.map((instruction) => () => this.#execute(instruction)),
+    ];
+    // Operation numbers of the bodies: refetch is handled before the dispatch proper, because it replaces the word.
+    const numbers = [OPERATION.undecoded, OPERATION.pageEnd, OPERATION.illegal, ...INSTRUCTIONS.map((_, i) => OPERATION.firstInstruction + i)];
+    code.loop((dispatch) => {
+      const labels: Label[] = Array(OPERATION.firstInstruction + INSTRUCTIONS.length);
+      const nest = (index: number): void => {
+        if (index < 0) {
+          code.block((refetch) => {
+            labels[OPERATION.refetch] = refetch;
+            code.localGet(RUN.word).i32Const(0x3ff).op('i32.and').branchTable(labels, labels[OPERATION.illegal]);
+          });
+          this.#refetch();
+          code.branch(dispatch);
+          return;
+        }
+        code.block((label) => {
+          labels[numbers[index]] = label;
+          nest(index - 1);
+        });
+        bodies[index]();
+        code.branch(this.#next);
+      };
+      nest(bodies.length - 1);
+    });
+  }
+
+  /** The slot was never used: decode it and look again. That is no step. */
+  #undecoded(): void {
+    const {code} = this;
+    this.#uncount();
+    code.localGet(RUN.slot).i32Const(layout.SLOT_BYTES).op('i32.sub').localTee(RUN.slot).call(this.functionIndex('decode'));
+  }
+
+  /** Ran off the page: go on at the same address through the fetch cache. That is no step either. */
+  #pageEnd(): void {
+    const {code} = this;
+    this.#uncount();
+    code.localGet(RUN.slot).i32Const(layout.SLOT_BYTES).op('i32.sub').localSet(RUN.slot);
+    this.operand('nextPc');
+    code.localSet(RUN.pc).branch(this.#redirect);
+  }
+
+  /** The slot's word has the instruction's length, so that the spilled PC is the instruction's own. */
+  #refetch(): void {
+    const {code} = this;
+    this.spill();
+    code.call(this.functionIndex('refetch')).if(() => this.leave());
+    this.#fill();
+    code.i32Const(0).memory('i64.load', layout.REFETCH_SLOT).localTee(RUN.bits).op('i32.wrap_i64').localSet(RUN.word);
+  }
+
+  #illegalInstruction(): void {
+    this.illegal();
+  }
+
+  #execute(instruction: Instruction): void {
+    const {code} = this;
+    this.#instruction = instruction;
+    this.#reserveLocals(instruction);
+    const cold = this.#cold.get(instruction);
+    if (cold === undefined) {
+      this.floatingPointState(instruction);
+      lowerStatements(this, instruction.statements);
+      return;
+    }
+    this.spill();
+    code.localGet(RUN.bits).call(cold).if(() => this.leave());
+    this.#fill();
+  }
+
+  #uncount(): void {
+    this.code.localGet(RUN.left).i32Const(1).op('i32.add').localSet(RUN.left);
+  }
+
+  /** Instructions share the locals that their trees need. */
+  #reserveLocals(instruction: Instruction): void {
+    if (this.#cold.has(instruction)) return;
+    const used: Record<string, number> = {};
+    for (const type of instruction.localTypes) {
+      used[type] = (used[type] ?? 0) + 1;
+      if (this.extraLocals.filter((other) => other === type).length < used[type]) this.extraLocals.push(type);
+    }
+  }
+
+  localIndex(id: number): number {
+    const types = this.#instruction?.localTypes ?? [];
+    const type = types[id];
+    let rank = types.slice(0, id).filter((other) => other === type).length;
+    const index = this.extraLocals.findIndex((other) => other === type && rank-- === 0);
+    return RUN_LOCALS.length + index;
+  }
+
+  operand(name: OperandName): void {
+    const {code} = this;
+    switch (name) {
+      case 'rs1':
+        return this.register(layout.X, 16);
+      case 'rs2':
+        return this.register(layout.X, 21);
+      case 'fs1':
+        return this.register(layout.F, 16);
+      case 'fs2':
+        return this.register(layout.F, 21);
+      case 'fs3':
+        return this.register(layout.F, 26);
+      case 'imm':
+        return this.immediate();
+      case 'rm':
+        return this.roundingMode(RUN.entry);
+      case 'nextPc':
+        code.localGet(RUN.slot).localGet(RUN.page).op('i32.sub').i32Const(2).op('i32.shr_u').op('i64.extend_i32_u');
+        code.localGet(RUN.pageAddress).op('i64.add');
+        return;
+      case 'pc':
+        this.operand('nextPc');
+        code.localGet(RUN.word).i32Const(31).op('i32.shr_u').i32Const(1).op('i32.shl').i32Const(2).op('i32.add');
+        code.op('i64.extend_i32_u').op('i64.sub');
+        return;
+    }
+  }
+
+  branch(condition: Push): void {
+    const {code} = this;
+    condition();
+    code.if(() => {
+      this.immediate();
+      code.op('i32.wrap_i64').i32Const(2).op('i32.shl').localGet(RUN.slot).op('i32.add').localTee(RUN.slot);
+      code.localGet(RUN.page).op('i32.sub').i32Const(PAGE_SLOT_BYTES).op('i32.lt_u').branchIf(this.#next);
+      code.localGet(RUN.slot).localGet(RUN.page).op('i32.sub').i32Const(2).op('i32.shr_s').op('i64.extend_i32_s');
+      code.localGet(RUN.pageAddress).op('i64.add').localSet(RUN.pc).branch(this.#redirect);
+    });
+  }
+
+  jump(target: Push): void {
+    const {code} = this;
+    target();
+    code.localTee(RUN.pc).localGet(RUN.pageAddress).op('i64.xor').i64Const(12n).op('i64.shr_u').op('i64.eqz').if(
+      () => {
+        code.localGet(RUN.pc).op('i32.wrap_i64').i32Const(0xfff).op('i32.and').i32Const(2).op('i32.shl');
+        code.localGet(RUN.page).op('i32.add').localSet(RUN.slot);
+      },
+      () => code.branch(this.#redirect),
+    );
+  }
+
+  guestLoad(access: GuestAccess, address: Push): void {
+    const {code} = this;
+    this.#cacheHit(access, layout.TLB_READ, address);
+    code.if(
+      () => {
+        this.#hostAddress(layout.TLB_READ);
+        code.memory(LOADS[access]);
+      },
+      () => {
+        this.#slowAccess('load', access);
+        code.i32Const(0).memory('i64.load', layout.VALUE);
+      },
+      'i64',
+    );
+  }
+
+  guestStore(access: GuestAccess, address: Push, value: Push): void {
+    const {code} = this;
+    this.#cacheHit(access, layout.TLB_WRITE, address);
+    code.if(
+      () => {
+        this.#hostAddress(layout.TLB_WRITE);
+        value();
+        code.memory(STORES[sizeOf(access)]);
+      },
+      () => {
+        this.#store64(layout.VALUE, value);
+        this.#slowAccess('store', access);
+      },
+    );
+  }
+
+  atomicAddress(): never {
+    throw new Error('atomics are cold');
+  }
+
+  system(action: SystemAction): void {
+    const {code} = this;
+    this.spill();
+    code.i32Const(SYSTEM_ACTIONS.indexOf(action));
+    this.immediate();
+    code.op('i32.wrap_i64').call(this.functionIndex('system')).if(() => this.leave());
+    this.#fill();
+  }
+
+  /** Pushes whether the cache holds the address's page and the access does not leave it: misaligned ones miss too. */
+  #cacheHit(access: GuestAccess, cache: number, address: Push): void {
+    const {code} = this;
+    address();
+    code.localTee(RUN.address).op('i32.wrap_i64').i32Const(8).op('i32.shr_u').i32Const((layout.TLB_ENTRIES - 1) << 4).op('i32.and');
+    code.localGet(RUN.cache).op('i32.add').localTee(RUN.entry).memory('i64.load', cache);
+    code.localGet(RUN.address).i64Const(PAGE_MASK | BigInt(sizeOf(access) - 1)).op('i64.and').op('i64.eq');
+  }
+
+  #hostAddress(cache: number): void {
+    this.code.localGet(RUN.address).op('i32.wrap_i64').localGet(RUN.entry).memory('i32.load', cache + 8).op('i32.add');
+  }
+
+  #slowAccess(path: 'load' | 'store', access: GuestAccess): void {
+    const {code} = this;
+    this.spill();
+    code.localGet(RUN.address).op('i32.wrap_i64');
+    code.localGet(RUN.address).i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
+    code.i32Const(ACCESS_KINDS[access]).call(this.functionIndex(path)).if(() => this.leave());
+    this.#fill();
+  }
+
+  protected override leave(): void {
+    this.code.branch(this.#reload);
+  }
+
+  protected override spill(): void {
+    this.#store64(layout.PC, () => this.operand('pc'));
+    this.#store32(layout.LEFT, () => this.code.localGet(RUN.left));
+  }
+
+  #fill(): void {
+    this.code.i32Const(0).memory('i32.load', layout.LEFT).localSet(RUN.left);
+  }
+
+  #store64(offset: number, value: Push): void {
+    this.code.i32Const(0);
+    value();
+    this.code.memory('i64.store', offset);
+  }
+
+  #store32(offset: number, value: Push): void {
+    this.code.i32Const(0);
+    value();
+    this.code.memory('i32.store', offset);
+  }
+}
