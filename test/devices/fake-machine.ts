@@ -8,9 +8,12 @@ import type {StateTable} from '../../src/emulator/state-table.ts';
 
 export const RAM_BASE = 0x8000_0000;
 
-/** RAM that refuses every access outside itself: a device that does not check first fails its test. */
+/** RAM that refuses every access outside itself, and more accesses than `accessLimit`: a device that does not check first, or
+ *  that loops, fails its test. */
 export class FakeMemory implements GuestMemory {
   readonly bytes: Uint8Array;
+  accesses = 0;
+  accessLimit = Number.POSITIVE_INFINITY;
   readonly #view: DataView;
 
   constructor(lengthBytes = 0x40000) {
@@ -19,6 +22,10 @@ export class FakeMemory implements GuestMemory {
   }
 
   contains(address: number, lengthBytes: number): boolean {
+    return this.#holds(address, lengthBytes);
+  }
+
+  #holds(address: number, lengthBytes: number): boolean {
     return address >= RAM_BASE && lengthBytes >= 0 && address + lengthBytes <= RAM_BASE + this.bytes.length;
   }
 
@@ -60,7 +67,9 @@ export class FakeMemory implements GuestMemory {
   }
 
   #offset(address: number, lengthBytes: number): number {
-    assert(this.contains(address, lengthBytes), `access outside RAM: ${lengthBytes} bytes at ${address.toString(16)}`);
+    this.accesses++;
+    assert(this.accesses <= this.accessLimit, 'the device loops');
+    assert(this.#holds(address, lengthBytes), `access outside RAM: ${lengthBytes} bytes at ${address.toString(16)}`);
     return address - RAM_BASE;
   }
 }
@@ -143,6 +152,8 @@ export class RingDriver {
   #nextDescriptor = 0;
   #availIndex = 0;
   #usedSeen = 0;
+  /** Where the indirect tables start. */
+  readonly indirectTables: number;
   #indirectTable: number;
 
   constructor(memory: FakeMemory, options: {base: number; size: number; index?: number}) {
@@ -152,7 +163,8 @@ export class RingDriver {
     this.descriptors = options.base;
     this.available = this.descriptors + 16 * this.size;
     this.used = this.available + alignUp(6 + 2 * this.size, 4);
-    this.#indirectTable = alignUp(this.used + 6 + 8 * this.size, 16);
+    this.indirectTables = alignUp(this.used + 6 + 8 * this.size, 16);
+    this.#indirectTable = this.indirectTables;
   }
 
   announce(device: Device): void {
