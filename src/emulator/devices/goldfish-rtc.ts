@@ -26,6 +26,7 @@ export class GoldfishRtc implements Device {
   readonly #irq: IrqLine;
   readonly #epochNs: bigint;
   readonly #mtime: () => bigint;
+  readonly #deadlineChanged: () => void;
 
   /** Set by `rtc` inputs; two's complement. */
   readonly #offsetNs: BigIntField;
@@ -37,12 +38,20 @@ export class GoldfishRtc implements Device {
   readonly #irqEnabled: NumberField;
   readonly #irqPending: NumberField;
 
-  /** `mtime`: the present mtime in ticks of 100 ns. */
-  constructor(options: {state: StateTable; irq: IrqLine; epochNs: bigint; mtime: () => bigint}) {
+  /** `mtime`: the present mtime in ticks of 100 ns. `deadlineChanged` is called when the guest may have moved `nextAlarmTicks`
+   *  nearer: a slice that was planned without it must end. */
+  constructor(options: {
+    state: StateTable;
+    irq: IrqLine;
+    epochNs: bigint;
+    mtime: () => bigint;
+    deadlineChanged?: () => void;
+  }) {
     const {state} = options;
     this.#irq = options.irq;
     this.#epochNs = options.epochNs;
     this.#mtime = options.mtime;
+    this.#deadlineChanged = options.deadlineChanged ?? (() => {});
     this.#offsetNs = state.u64('rtc.offsetNs');
     this.#guestOffsetNs = state.u64('rtc.guestOffsetNs');
     this.#timeHigh = state.u32('rtc.timeHigh');
@@ -124,9 +133,11 @@ export class GoldfishRtc implements Device {
         this.#alarmNs.value = (this.#alarmNs.value & HIGH_MASK) | low;
         this.#alarmArmed.value = 1;
         this.update();
+        this.#deadlineChanged();
         break;
       case ALARM_HIGH:
         this.#alarmNs.value = (this.#alarmNs.value & LOW_MASK) | high;
+        this.#deadlineChanged();
         break;
       case IRQ_ENABLED:
         this.#irqEnabled.value = value & 1;
@@ -153,6 +164,7 @@ export class GoldfishRtc implements Device {
   #setTime(timeNs: bigint): void {
     this.#guestOffsetNs.value = BigInt.asUintN(64, this.#guestOffsetNs.value + timeNs - this.#timeNs());
     this.update();
+    this.#deadlineChanged();
   }
 
   #updateIrq(): void {
