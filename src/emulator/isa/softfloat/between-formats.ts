@@ -2,6 +2,7 @@
 
 import type {FunctionDefinition} from '../expression.ts';
 import {BINARY32, BINARY64, bitsOf, fromNative, toNative} from './format.ts';
+import {returnIfSafe} from './native.ts';
 import {isNan, isSpecial, isZero, raiseIfSignaling, signOf, unpack} from './unpack.ts';
 
 export const BETWEEN_FORMATS: readonly FunctionDefinition[] = [
@@ -25,6 +26,7 @@ export const BETWEEN_FORMATS: readonly FunctionDefinition[] = [
       const value = b.let(toNative(b, BINARY64, x));
       const narrow = b.let(b.op('f32.demote_f64', value));
       b.if(b.op('f64.eq', b.op('f64.promote_f32', narrow), value), () => b.return(fromNative(b, BINARY32, narrow)));
+      returnIfSafe(b, BINARY32, {value: narrow, lowest: BINARY32.hidden * 2n, rm});
       b.return(b.wrap(b.call('i64', 'f32.fromF64Exact', x, rm)));
     },
   },

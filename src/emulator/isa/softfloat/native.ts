@@ -87,9 +87,7 @@ function singleFusedMultiplyAdd(): FunctionDefinition {
   return {
     ...exact,
     build(b, x, y, z, rm) {
-      const [left, right, addend] = [x, y, z].map((pattern) =>
-        b.op('f64.promote_f32', toNative(b, BINARY32, pattern)),
-      );
+      const [left, right, addend] = [x, y, z].map((pattern) => b.op('f64.promote_f32', toNative(b, BINARY32, pattern)));
       const product = b.let(b.op('f64.mul', left, right));
       const sum = b.let(b.op('f64.add', product, addend));
       const lost = b.and(fromNative(b, BINARY64, sum), b.i64((1n << BigInt(lostBits)) - 1n));
