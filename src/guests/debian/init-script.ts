@@ -14,7 +14,7 @@ export const FIRST_PROCESS_MARKER = 'ftvm: first user process';
 export const READY_MARKER = 'ftvm: ready';
 /** Printed, with the exit status, when the command of `ftvm.run` has ended. */
 export const COMMAND_ENDED_MARKER = 'ftvm: command ended with status';
-/** What the shell shows when it waits for a line. */
+/** What the shell shows when it waits for a line. busybox then asks the terminal where its cursor is (`ESC [ 6 n`). */
 export const PROMPT = 'root@debian:~# ';
 
 export function initScript(): string {
@@ -69,8 +69,6 @@ if [ -n "$value" ]; then
   sh -c "$value"
   echo "${COMMAND_ENDED_MARKER} $?"
 else
-  # A serial line has no size of its own; told one, the shell does not ask the terminal at every prompt.
-  stty rows 24 columns 80
   echo '${READY_MARKER}'
   setsid cttyhack sh -i
 fi
