@@ -23,7 +23,14 @@ export type FixtureGuest = {
 
 export const FIXTURE_GUESTS = new URL('../../fixtures/guests/', import.meta.url);
 
-export function readManifest(): {compiler: string; guests: FixtureGuest[]} {
+/** `harness` is no guest of its own: test/differential adds sequences to it. */
+export type Manifest = {
+  compiler: string;
+  guests: FixtureGuest[];
+  harness: Pick<FixtureGuest, 'file' | 'sizeBytes' | 'sha256'>;
+};
+
+export function readManifest(): Manifest {
   return JSON.parse(readFileSync(new URL('guests.json', FIXTURE_GUESTS), 'utf8'));
 }
 
