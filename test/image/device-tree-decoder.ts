@@ -63,7 +63,7 @@ export function decodeDeviceTree(bytes: Uint8Array): DecodedTree {
     } else if (token === 3) {
       const lengthBytes = view.getUint32(at);
       const name = stringAt(stringsOffset + view.getUint32(at + 4));
-      stack.at(-1)!.properties.set(name, bytes.slice(at + 8, at + 8 + lengthBytes));
+      stack.at(-1)!.properties.set(name, Uint8Array.from(bytes.subarray(at + 8, at + 8 + lengthBytes)));
       at = (at + 8 + lengthBytes + 3) & ~3;
     } else if (token === 9) {
       break;
