@@ -68,6 +68,9 @@ export const MAX_MEMORIES = 64;
 /** Pages of one memory: 8 TiB of disk. */
 export const MAX_MEMORY_PAGES = 2 ** 31;
 
+/** Pages that one memory holds: 4 GiB of RAM are half of it, a disk's overlay may grow up to it. */
+export const MAX_HELD_PAGES = 2 ** 21;
+
 /** Pages that one chunk carries; a run of zero pages may be longer. */
 export const MAX_CHUNK_PAGES = 64;
 

@@ -161,6 +161,9 @@ export class StateDecoder {
         `${memory.name}: pages ${first} to ${first + count - 1} out of order or beyond its size`,
       );
     }
+    if (memory.pages.size + count > limits.MAX_HELD_PAGES) {
+      throw new MalformedError(`${memory.name} holds more than ${limits.MAX_HELD_PAGES} pages`);
+    }
     const dataBytes = isZero === 1 ? 0 : count * limits.STATE_PAGE_BYTES;
     if (payload.length !== PAGE_RUN_HEAD_BYTES + dataBytes || (isZero === 0 && count > limits.MAX_CHUNK_PAGES)) {
       throw new MalformedError(`${memory.name}: ${payload.length} bytes for ${count} pages`);

@@ -49,7 +49,7 @@ export const SAMPLE_RECORDS: readonly LogRecord[] = [
   {kind: 'input', position: 0n, input: {kind: 'clock', ticks: 12n, stepsPerTick: 25}},
   {kind: 'input', position: 1000n, input: {kind: 'console', bytes: ramp(3, 0x61)}},
   {kind: 'output', position: 70_000n, through: 14n, lengthBytes: 14, digest: ramp(16, 0x40)},
-  {kind: 'input', position: 70_000n, input: {kind: 'packet', nic: 0, frames: [ramp(60), ramp(61, 7)]}},
+  {kind: 'input', position: 70_000n, input: {kind: 'packet', nic: 0, frames: [ramp(14), ramp(15, 0x31)]}},
   {kind: 'input', position: 5_000_000_000n, input: {kind: 'disk', disk: 0, count: 3, status: 'ioError'}},
   {kind: 'input', position: 5_000_000_000n, input: {kind: 'entropy', bytes: ramp(8, 0x90)}},
   {kind: 'input', position: 5_000_000_001n, input: {kind: 'rtc', offsetNs: -3_000_000_000n}},
