@@ -1,6 +1,8 @@
 // The oracle: executes one floating-point instruction per record on a RISC-V that is known to be right (QEMU's user mode, whose
 // arithmetic is Berkeley SoftFloat's heir). Reads records of 32 bytes {u32 operation, u32 rounding mode, u64 x, u64 y, u64 z}
 // from stdin until its end, writes {u64 result, u64 fflags} for each. Operations are numbered as in operations.ts. Freestanding.
+// With BARE_METAL it is a guest of our machine instead, and finds {u64 count, u64 fflags beforehand} at SHARED, the records in
+// the pages behind that, and leaves the answers right behind the records.
 
 typedef unsigned int u32;
 typedef unsigned long u64;
@@ -13,15 +15,6 @@ struct record {
 struct answer {
   u64 result, flags;
 };
-
-static long system_call(long number, long a, long b, long c) {
-  register long a0 asm("a0") = a;
-  register long a1 asm("a1") = b;
-  register long a2 asm("a2") = c;
-  register long a7 asm("a7") = number;
-  asm volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a7) : "memory");
-  return a0;
-}
 
 #define UNARY(text) asm volatile(text : "=f"(result) : "f"(x)); break
 #define BINARY(text) asm volatile(text : "=f"(result) : "f"(x), "f"(y)); break
@@ -70,6 +63,49 @@ static u64 execute(const struct record *r) {
   return integer;
 }
 
+static struct answer answer(const struct record *r, u64 flags) {
+  struct answer a;
+  asm volatile("fsrm %0" ::"r"(r->rm));
+  asm volatile("fsflags %0" ::"r"(flags));
+  a.result = execute(r);
+  asm volatile("frflags %0" : "=r"(a.flags));
+  return a;
+}
+
+#ifdef BARE_METAL
+
+#define SHARED 0x81000000
+#define PAGE_BYTES 4096
+#define FINISHER 0x100000
+#define PASS 0x5555
+
+asm(".globl _start\n"
+    "_start: li t0, 0x2000\n" // mstatus.FS: initial
+    "csrs mstatus, t0\n"
+    "li sp, 0x80800000\n"
+    "j run\n");
+
+void run(void) {
+  const u64 *header = (const u64 *)SHARED;
+  const struct record *records = (const struct record *)(SHARED + PAGE_BYTES);
+  struct answer *answers = (struct answer *)(records + header[0]);
+  for (u64 i = 0; i < header[0]; i++) answers[i] = answer(&records[i], header[1]);
+  *(volatile u32 *)FINISHER = PASS;
+  for (;;) {
+  }
+}
+
+#else
+
+static long system_call(long number, long a, long b, long c) {
+  register long a0 asm("a0") = a;
+  register long a1 asm("a1") = b;
+  register long a2 asm("a2") = c;
+  register long a7 asm("a7") = number;
+  asm volatile("ecall" : "+r"(a0) : "r"(a1), "r"(a2), "r"(a7) : "memory");
+  return a0;
+}
+
 static struct record records[1024];
 static struct answer answers[1024];
 
@@ -82,12 +118,7 @@ void _start(void) {
       length += got;
     }
     u64 count = length / sizeof *records;
-    for (u64 i = 0; i < count; i++) {
-      asm volatile("fsrm %0" ::"r"(records[i].rm));
-      asm volatile("fsflags zero");
-      answers[i].result = execute(&records[i]);
-      asm volatile("frflags %0" : "=r"(answers[i].flags));
-    }
+    for (u64 i = 0; i < count; i++) answers[i] = answer(&records[i], 0);
     u64 written = 0;
     while (written < count * sizeof *answers) {
       long put = system_call(64, 1, (long)((char *)answers + written), count * sizeof *answers - written);
@@ -97,3 +128,5 @@ void _start(void) {
     if (length < sizeof records) system_call(93, 0, 0, 0);
   }
 }
+
+#endif
