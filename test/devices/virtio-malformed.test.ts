@@ -4,30 +4,19 @@
 
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type {Device} from '../../src/emulator/devices/device.ts';
-import {DiskOverlay} from '../../src/emulator/devices/disk-overlay.ts';
-import {VirtioBlock} from '../../src/emulator/devices/virtio-block.ts';
-import {VirtioEntropy} from '../../src/emulator/devices/virtio-entropy.ts';
-import {VirtioNet} from '../../src/emulator/devices/virtio-net.ts';
-import {StateTable} from '../../src/emulator/state-table.ts';
+import {bringUp, FakeMemory, FEATURE_INDIRECT, FEATURE_VERSION_1, RAM_BASE, RingDriver, SEED} from './fake-machine.ts';
 import {
-  bringUp,
-  FakeImage,
-  FakeLine,
-  FakeMemory,
-  FEATURE_EVENT_IDX,
-  FEATURE_INDIRECT,
-  FEATURE_VERSION_1,
-  RAM_BASE,
-  RingDriver,
-  SEED,
-} from './fake-machine.ts';
-
-const RAM_BYTES = 0x40000;
-const RING = RAM_BASE + 0x1000;
-const BUFFERS = RAM_BASE + 0x10000;
-const SIZE = 8;
-const NEEDS_RESET = 0x40;
+  BUFFERS,
+  deliverInputs,
+  makeSubject,
+  NEEDS_RESET,
+  play,
+  RAM_BYTES,
+  RING,
+  ringCase,
+  SIZE,
+  type Subject,
+} from './ring-cases.ts';
 
 /** More accesses than this to guest memory for one action mean a loop that the guest controls. */
 const ACCESS_LIMIT = 200_000;
@@ -42,152 +31,6 @@ function makeMemory(): FakeMemory {
 class CredulousMemory extends FakeMemory {
   override contains(): boolean {
     return true;
-  }
-}
-
-type Subject = {device: Device; disk?: VirtioBlock; net?: VirtioNet; entropy?: VirtioEntropy};
-
-function makeSubject(kind: 'disk' | 'net' | 'entropy', memory: FakeMemory): Subject {
-  const options = {state: new StateTable(), name: kind, irq: new FakeLine(), memory};
-  switch (kind) {
-    case 'disk': {
-      const overlay = new DiskOverlay({name: 'overlay', base: new FakeImage(new Uint8Array(64 * 512))});
-      const disk = new VirtioBlock({...options, overlay});
-      return {device: disk, disk};
-    }
-    case 'net': {
-      const net = new VirtioNet({...options, mac: new Uint8Array(6), emit: () => {}});
-      return {device: net, net};
-    }
-    case 'entropy': {
-      const entropy = new VirtioEntropy(options);
-      return {device: entropy, entropy};
-    }
-  }
-}
-
-/** What only inputs make happen. */
-function deliverInputs({disk, net, entropy}: Subject): void {
-  if (disk !== undefined) disk.complete(disk.pending().length, 'ok');
-  net?.receive([new Uint8Array(60), new Uint8Array(1514), new Uint8Array(20_000)]);
-  if (entropy !== undefined && entropy.wantedBytes > 0) entropy.supply(new Uint8Array(100));
-}
-
-/** One piece of a request; `writable` is made to follow `readable` unless a mutation says otherwise. */
-const pieces = fc.array(
-  fc.record({offset: fc.nat(0x8000), length: fc.oneof(fc.nat(2048), fc.constantFrom(0, 16, 512))}),
-  {
-    maxLength: 3,
-  },
-);
-const request = fc.record({
-  type: fc.constantFrom(0, 1, 4, 8, 11, 13, 99),
-  sector: fc.nat(70),
-  readable: pieces,
-  writable: pieces,
-  indirect: fc.boolean(),
-});
-/** Overwrites a field of the rings, of an indirect table or of a header: of a valid ring it makes one that is nearly valid. */
-const mutation = fc.record({
-  target: fc.oneof(
-    fc.record({kind: fc.constant('descriptor' as const), slot: fc.nat(SIZE - 1), field: fc.constantFrom(0, 8, 12, 14)}),
-    fc.record({kind: fc.constant('available' as const), offset: fc.nat(SIZE + 1).map((word) => 2 * word)}),
-    fc.record({kind: fc.constant('indirect' as const), slot: fc.nat(30), field: fc.constantFrom(0, 8, 12, 14)}),
-    fc.record({kind: fc.constant('used' as const), offset: fc.nat(33).map((word) => 2 * word)}),
-  ),
-  value: fc.oneof(
-    {weight: 6, arbitrary: fc.nat(SIZE + 2).map(BigInt)},
-    {weight: 2, arbitrary: fc.nat(RAM_BYTES + 16).map((offset) => BigInt(RAM_BASE + offset))},
-    fc.constantFrom(0xffffn, 0x7fff_ffffn, 0xffff_ffffn, 2n ** 53n, 2n ** 64n - 1n, BigInt(RAM_BASE - 1), BigInt(RING)),
-  ),
-});
-const round = fc.record({
-  requests: fc.array(request, {maxLength: 3}),
-  mutations: fc.array(mutation, {maxLength: 2}),
-  deliver: fc.boolean(),
-});
-const ringCase = fc.record({
-  kind: fc.constantFrom('disk' as const, 'net' as const, 'entropy' as const),
-  features: fc.record({eventIdx: fc.boolean(), merge: fc.boolean()}),
-  rounds: fc.array(round, {minLength: 1, maxLength: 6}),
-});
-
-type Values<T> = T extends fc.Arbitrary<infer Value> ? Value : never;
-
-/** What a run saw: the proof that the cases reach both sides. */
-type Tally = {completed: number; broken: number};
-
-/** Runs one case against a device; throws when the device does what it must not. */
-function run(ring: Values<typeof ringCase>, memory: FakeMemory): Tally {
-  const subject = makeSubject(ring.kind, memory);
-  const {device} = subject;
-  const features =
-    FEATURE_VERSION_1 |
-    FEATURE_INDIRECT |
-    (ring.features.eventIdx ? FEATURE_EVENT_IDX : 0n) |
-    (ring.kind === 'net' && ring.features.merge ? 1n << 15n : 0n);
-  const drivers = (ring.kind === 'net' ? [0, 1] : [0]).map(
-    (queue) => new RingDriver(memory, {base: RING + 0x1000 * queue, size: SIZE, index: queue}),
-  );
-  assert.equal(bringUp(device, features, drivers), 15);
-  const tally = {completed: 0, broken: 0};
-  for (const {requests, mutations, deliver} of ring.rounds) {
-    for (const driver of drivers) {
-      for (const wanted of requests) addRequest({driver, memory, wanted, subject});
-      for (const wanted of mutations) mutate(driver, memory, wanted);
-      memory.accesses = 0;
-      driver.notify(device);
-      if (deliver) deliverInputs(subject);
-      // The used index itself may have been overwritten: a ring holds no more than its size.
-      for (let taken = 0; taken < SIZE && driver.takeUsed() !== undefined; taken++) tally.completed++;
-    }
-  }
-  if ((device.read(0x70, 4) & NEEDS_RESET) !== 0) tally.broken++;
-  memory.accesses = 0;
-  worksAfterReset(subject, memory);
-  return tally;
-}
-
-/** A request that the device accepts, unless its pieces do not suit it. */
-function addRequest(options: {
-  driver: RingDriver;
-  memory: FakeMemory;
-  wanted: Values<typeof request>;
-  subject: Subject;
-}): void {
-  const {driver, memory, wanted, subject} = options;
-  const part = (writable: boolean) => (piece: {offset: number; length: number}) => ({
-    address: BUFFERS + piece.offset,
-    lengthBytes: piece.length,
-    writable,
-  });
-  memory.writeU32(BUFFERS, wanted.type);
-  memory.writeU64(BUFFERS + 8, BigInt(wanted.sector));
-  const header = subject.disk === undefined ? [] : [{address: BUFFERS, lengthBytes: 16, writable: false}];
-  const isTransmit = driver.index === 1;
-  const readable = subject.entropy === undefined && (subject.net === undefined || isTransmit) ? wanted.readable : [];
-  const writable = isTransmit ? [] : [...wanted.writable, {offset: 0x9000, length: 1}];
-  const chain = [...header, ...readable.map(part(false)), ...writable.map(part(true))];
-  if (chain.length > 0) driver.add(chain, {indirect: wanted.indirect});
-}
-
-function mutate(driver: RingDriver, memory: FakeMemory, {target, value}: Values<typeof mutation>): void {
-  switch (target.kind) {
-    case 'descriptor':
-    case 'indirect': {
-      const table = target.kind === 'descriptor' ? driver.descriptors : driver.indirectTables;
-      const at = table + 16 * target.slot + target.field;
-      if (target.field === 0) memory.writeU64(at, value);
-      else if (target.field === 8) memory.writeU32(at, Number(value & 0xffff_ffffn));
-      else memory.writeU16(at, Number(value & 0xffffn));
-      break;
-    }
-    case 'available':
-      memory.writeU16(driver.available + target.offset, Number(value & 0xffffn));
-      break;
-    case 'used':
-      memory.writeU16(driver.used + target.offset, Number(value & 0xffffn));
-      break;
   }
 }
 
@@ -220,9 +63,12 @@ describe('virtio with malformed rings', () => {
     const runs = 3000;
     fc.assert(
       fc.property(ringCase, (ring) => {
-        const seen = run(ring, makeMemory());
-        tally.completed += seen.completed;
-        tally.broken += seen.broken;
+        const memory = makeMemory();
+        const {subject, completed, broken} = play(ring, memory);
+        tally.completed += completed;
+        tally.broken += broken ? 1 : 0;
+        memory.accesses = 0;
+        worksAfterReset(subject, memory);
       }),
       {seed: SEED, numRuns: runs},
     );
@@ -266,7 +112,7 @@ describe('virtio with malformed rings', () => {
 
   it(`canary: rings that point outside RAM are among the cases (seed ${SEED})`, () => {
     const details = fc.check(
-      fc.property(ringCase, (ring) => void run(ring, new CredulousMemory(RAM_BYTES))),
+      fc.property(ringCase, (ring) => void play(ring, new CredulousMemory(RAM_BYTES))),
       {seed: SEED, numRuns: 3000, endOnFailure: true},
     );
     assert.equal(details.failed, true);
@@ -274,7 +120,7 @@ describe('virtio with malformed rings', () => {
   }).timeout(60_000);
 
   const SIMPLE = {address: BUFFERS, lengthBytes: 16, flags: 0, next: 0};
-  const broken: Record<string, (ring: RingDriver, memory: FakeMemory) => void> = {
+  const faults: Record<string, (ring: RingDriver, memory: FakeMemory) => void> = {
     'a chain that loops': (ring) => {
       ring.writeDescriptor(0, {...SIMPLE, flags: 1, next: 1});
       ring.writeDescriptor(1, {...SIMPLE, flags: 1, next: 0});
@@ -337,7 +183,7 @@ describe('virtio with malformed rings', () => {
       ]);
     },
   };
-  for (const [what, build] of Object.entries(broken)) {
+  for (const [what, build] of Object.entries(faults)) {
     it(`asks for a reset after ${what}`, () => {
       const memory = makeMemory();
       const subject = makeSubject('disk', memory);
