@@ -22,8 +22,11 @@ export type GuestOverrides = {
   firmwarePath?: string | undefined;
   /** Path of the initrd (`--initrd`). */
   initrdPath?: string | undefined;
-  /** The whole kernel command line (`--append`). */
-  commandLine?: string | undefined;
+  /**
+   * Kernel command line (`--append`): added to that of a guest with a name, which is needed to start it well; the whole one for
+   * an image.
+   */
+  append?: string | undefined;
 };
 
 export type ResolvedGuest = {
@@ -117,7 +120,7 @@ async function resolveBuiltIn(guest: BuiltInGuest, overrides: GuestOverrides): P
     boot: 'elf',
     images: {kernel: await readArtefact(builtInFolder(), artefact, 'Install ftvm again.')},
     paths: {kernel: path},
-    commandLine: overrides.commandLine ?? guest.commandLine ?? '',
+    commandLine: joinCommandLine(guest.commandLine, overrides.append),
     ramBytes: guest.ramBytes ?? DEFAULT_ELF_RAM_BYTES,
   };
 }
@@ -144,7 +147,7 @@ async function resolveBuilt(
       firmware: firmwarePath ?? join(folder, manifest.firmware.file),
       initrd: initrdPath ?? join(folder, manifest.initrd.file),
     },
-    commandLine: overrides.commandLine ?? manifest.commandLine,
+    commandLine: joinCommandLine(manifest.commandLine, overrides.append),
     ramBytes: manifest.ramBytes,
   };
 }
@@ -169,9 +172,13 @@ async function resolveFile(path: string, overrides: GuestOverrides): Promise<Res
     boot,
     images,
     paths,
-    commandLine: overrides.commandLine ?? (boot === 'linux' ? 'console=ttyS0 earlycon' : ''),
+    commandLine: overrides.append ?? (boot === 'linux' ? 'console=ttyS0 earlycon' : ''),
     ramBytes: boot === 'linux' ? DEFAULT_LINUX_RAM_BYTES : DEFAULT_ELF_RAM_BYTES,
   };
+}
+
+function joinCommandLine(own = '', append = ''): string {
+  return [own, append].filter((part) => part !== '').join(' ');
 }
 
 function refuseLinuxOptions(name: string, {firmwarePath, initrdPath}: GuestOverrides): void {
