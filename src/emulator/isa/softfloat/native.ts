@@ -28,7 +28,7 @@ export function nativeFunctions(f: Format): FunctionDefinition[] {
     binary(f, 'mul', (b, x, y) => productIsExact(b, f, x, y)),
     binary(f, 'div'),
     squareRoot(f),
-    f === BINARY32 ? singleFusedMultiplyAdd() : fusedMultiplyAdd(f),
+    f === BINARY32 ? singleFusedMultiplyAdd() : doubleFusedMultiplyAdd(),
   ];
 }
 
@@ -98,6 +98,52 @@ function singleFusedMultiplyAdd(): FunctionDefinition {
           return b.and(narrowed, sumIsExact(b, BINARY64, {left: product, right: addend, sum}));
         };
         returnIfSafe(b, BINARY32, {value, lowest: BINARY32.hidden * 2n, rm, isExact});
+      });
+      exact.build(b, x, y, z, rm);
+    },
+  };
+}
+
+/**
+ * The product rounded, then the sum rounded, is next to the true result if not equal to it. By how much it misses is an integer d in
+ * units of the exact product's last place, computed modulo 2^64, where only small numbers need be seen. With the result's last
+ * place worth 2^k units, k ≤ 62, the two roundings make |d| ≤ 2^61 + 2^60: it does not wrap. The result is right if d is less
+ * than half a place, and exact if d is zero. Powers of two have a nearer neighbour below; they, ties, subnormal operands and
+ * addends that reach below the product go the exact way.
+ */
+function doubleFusedMultiplyAdd(): FunctionDefinition {
+  const f = BINARY64;
+  const exact = fusedMultiplyAdd(f);
+  const lastExponentPlace = 62n;
+  return {
+    ...exact,
+    build(b, x, y, z, rm) {
+      const fieldOf = (bits: Expr): LocalExpr =>
+        b.let(b.and(b.shrU(bits, b.i64(f.fractionBits)), b.i64(f.exponentMax)));
+      const digitsOf = (bits: Expr): Expr => b.or(b.and(bits, b.i64(f.fractionMask)), b.i64(f.hidden));
+      const signed = (magnitude: Expr, bits: Expr): Expr => {
+        const sign = b.let(b.shrS(bits, b.i64(f.bits - 1)));
+        return b.sub(b.xor(magnitude, sign), sign);
+      };
+      const product = b.op('f64.mul', toNative(b, f, x), toNative(b, f, y));
+      const result = b.let(fromNative(b, f, b.op('f64.add', product, toNative(b, f, z))));
+      const [xField, yField, zField, resultField] = [x, y, z, result].map(fieldOf);
+      // Of the last place of the product, as a field of a number with that last place.
+      const unit = b.let(b.sub(b.add(xField, yField), b.i64(f.bias + f.fractionBits)));
+      const place = b.let(b.sub(resultField, unit));
+      const normal = b.and(b.and(b.ne(xField, b.i64(0)), b.ne(yField, b.i64(0))), b.ne(zField, b.i64(0)));
+      const safe = b.ltU(b.sub(resultField, b.i64(2)), b.i64(f.exponentMax - 2));
+      const near = b.and(b.ltU(place, b.i64(lastExponentPlace + 1n)), b.ltU(b.sub(zField, unit), b.i64(64)));
+      b.if(b.and(b.and(normal, safe), b.and(near, b.eqz(rm))), () => {
+        const missing = b.let(signed(b.mul(digitsOf(x), digitsOf(y)), b.xor(x, y)));
+        b.set(missing, b.add(missing, signed(b.shl(digitsOf(z), b.sub(zField, unit)), z)));
+        b.set(missing, b.sub(missing, signed(b.shl(digitsOf(result), place), result)));
+        b.if(b.eqz(missing), () => b.return(result));
+        const halves = b.shl(signed(missing, missing), b.i64(1));
+        const nearest = b.ltU(halves, b.shl(b.i64(1), place));
+        const powerOfTwo = b.eqz(b.and(result, b.i64(f.fractionMask)));
+        const inexact = b.and(b.accruedFlags(), b.i32(NX));
+        b.if(b.and(b.and(nearest, b.eqz(powerOfTwo)), inexact), () => b.return(result));
       });
       exact.build(b, x, y, z, rm);
     },
