@@ -68,7 +68,10 @@ describe('plic', () => {
     write(plic, claim(0), 10);
     assert.equal(plic.meip.level, true);
     line(plic, 10).set(false);
-    assert.equal(plic.meip.level, false, 'a line that falls before its claim takes its request back');
+    assert.equal(plic.meip.level, true, 'a request stays until its claim, though its line has fallen');
+    assert.equal(read(plic, claim(0)), 10);
+    write(plic, claim(0), 10);
+    assert.equal(plic.meip.level, false);
     assert.equal(read(plic, claim(0)), 0);
   });
 
@@ -137,6 +140,7 @@ describe('plic', () => {
         let plic = makePlic();
         const model = {
           level: new Set<number>(),
+          pending: new Set<number>(),
           inService: new Set<number>(),
           priority: new Map<number, number>(),
           enable: [new Map<number, number>(), new Map<number, number>()],
@@ -145,8 +149,8 @@ describe('plic', () => {
         const enabled = (context: number, source: number) =>
           (((model.enable[context]?.get(source >> 5) ?? 0) >>> (source & 31)) & 1) === 1;
         const best = (context: number) =>
-          [...model.level]
-            .filter((source) => !model.inService.has(source) && enabled(context, source))
+          [...model.pending]
+            .filter((source) => enabled(context, source))
             .map((source) => ({source, priority: model.priority.get(source) ?? 0}))
             .filter(({priority}) => priority > 0)
             .sort((left, right) => right.priority - left.priority || left.source - right.source)[0];
@@ -161,6 +165,7 @@ describe('plic', () => {
               line(plic, at.source).set(at.level);
               if (at.level) model.level.add(at.source);
               else model.level.delete(at.source);
+              if (at.level && !model.inService.has(at.source)) model.pending.add(at.source);
               break;
             case 'priority':
               write(plic, 4 * at.source, at.value);
@@ -178,11 +183,13 @@ describe('plic', () => {
               const expected = best(at.context)?.source ?? 0;
               assert.equal(read(plic, claim(at.context)), expected);
               if (expected !== 0) model.inService.add(expected);
+              model.pending.delete(expected);
               break;
             }
             case 'complete':
               write(plic, claim(at.context), at.source);
-              if (enabled(at.context, at.source)) model.inService.delete(at.source);
+              if (!enabled(at.context, at.source) || !model.inService.delete(at.source)) break;
+              if (model.level.has(at.source)) model.pending.add(at.source);
               break;
           }
           assert.equal(plic.meip.level, (best(0)?.priority ?? 0) > (model.threshold[0] ?? 0));
@@ -193,7 +200,7 @@ describe('plic', () => {
     );
   });
 
-  it('forgets everything but the levels at a reset', () => {
+  it('forgets everything at a reset', () => {
     const plic = makePlic();
     const fresh = dumpState(plic.state);
     write(plic, 40, 1);
@@ -203,7 +210,6 @@ describe('plic', () => {
     write(plic, threshold(1), 2);
     plic.plic.reset();
     assert.equal(plic.seip.level, false);
-    line(plic, 10).set(false);
     assert.deepEqual(dumpState(plic.state), fresh);
   });
 });

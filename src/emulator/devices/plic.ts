@@ -1,7 +1,7 @@
 // The platform-level interrupt controller: sifive,plic-1.0.0 as in QEMU's `virt` machine, at 0xc000000, 95 sources, and for
 // hart h the contexts 2h (machine mode) and 2h + 1 (supervisor mode).
-// Gateways are level-triggered: a source is pending while its line is high and it is not in service. A line that falls before
-// its claim takes its request back, as in QEMU; so a driver that masks its device sees no spurious interrupt.
+// Gateways are level-triggered: a high line makes its source pending, once, until the completion; a line that is still high then
+// makes it pending again. A request stays until it is claimed, even if its line falls before (docs/decisions/plic-gateways.md).
 // Source: RISC-V Platform-Level Interrupt Controller Specification 1.0.0; layout in QEMU's include/hw/riscv/virt.h.
 
 import {assert} from '../../errors.ts';
@@ -34,6 +34,7 @@ export class Plic implements Device {
   readonly name = 'plic';
   readonly #priority: Uint8Array;
   readonly #level: DataView;
+  readonly #pending: DataView;
   readonly #inService: DataView;
   readonly #contexts: Context[];
 
@@ -42,6 +43,7 @@ export class Plic implements Device {
     const {state} = options;
     this.#priority = state.bytes('plic.priority', PLIC_SOURCES + 1);
     this.#level = viewOf(state.bytes('plic.level', WORDS * 4));
+    this.#pending = viewOf(state.bytes('plic.pending', WORDS * 4));
     this.#inService = viewOf(state.bytes('plic.inService', WORDS * 4));
     this.#contexts = options.harts
       .flatMap((hart) => [hart.meip, hart.seip])
@@ -52,9 +54,11 @@ export class Plic implements Device {
       }));
   }
 
-  /** As after power-on, but for the lines' levels, which their devices drive. */
+  /** As after power-on. The devices are reset with it, so no line is high. */
   reset(): void {
     this.#priority.fill(0);
+    clear(this.#level);
+    clear(this.#pending);
     clear(this.#inService);
     for (const context of this.#contexts) {
       context.threshold.value = 0;
@@ -66,14 +70,13 @@ export class Plic implements Device {
   /** The line of a source, for its device. */
   line(source: number): IrqLine {
     assert(Number.isInteger(source) && source >= 1 && source <= PLIC_SOURCES, `the PLIC has no source ${source}`);
-    const word = (source >> 5) * 4;
-    const bit = 1 << (source & 31);
+    const {word, bit} = placeOf(source);
     return {
       set: (level) => {
-        const old = this.#level.getUint32(word, true);
-        const changed = level ? old | bit : old & ~bit;
-        if (changed >>> 0 === old) return;
-        this.#level.setUint32(word, changed, true);
+        if (has(this.#level, word, bit) === level) return;
+        put(this.#level, word, level ? {set: bit} : {clear: bit});
+        if (!level || has(this.#inService, word, bit)) return;
+        put(this.#pending, word, {set: bit});
         this.#update();
       },
     };
@@ -82,7 +85,7 @@ export class Plic implements Device {
   read(offset: number, sizeBytes: 1 | 2 | 4): number {
     if (sizeBytes !== 4 || (offset & 3) !== 0) return 0;
     if (offset < PENDING_BASE) return this.#priority[offset >> 2] ?? 0;
-    if (offset < ENABLE_BASE) return this.#pendingWord((offset - PENDING_BASE) >> 2);
+    if (offset < ENABLE_BASE) return this.#pendingAt(offset - PENDING_BASE);
     if (offset < CONTEXT_BASE) {
       const {context, word} = this.#enableAt(offset);
       return context !== undefined && word < WORDS ? context.enable.getUint32(word * 4, true) : 0;
@@ -128,9 +131,8 @@ export class Plic implements Device {
     };
   }
 
-  #pendingWord(word: number): number {
-    if (word >= WORDS) return 0;
-    return (this.#level.getUint32(word * 4, true) & ~this.#inService.getUint32(word * 4, true)) >>> 0;
+  #pendingAt(offset: number): number {
+    return offset < WORDS * 4 ? this.#pending.getUint32(offset, true) : 0;
   }
 
   /** The source to serve next: the highest priority above zero, and of equals the lowest number; 0 when there is none. */
@@ -138,7 +140,7 @@ export class Plic implements Device {
     let source = 0;
     let priority = 0;
     for (let word = 0; word < WORDS; word++) {
-      let bits = this.#pendingWord(word) & context.enable.getUint32(word * 4, true);
+      let bits = this.#pending.getUint32(word * 4, true) & context.enable.getUint32(word * 4, true);
       while (bits !== 0) {
         const candidate = word * 32 + 31 - Math.clz32(bits & -bits);
         bits &= bits - 1;
@@ -156,8 +158,9 @@ export class Plic implements Device {
   #claim(context: Context): number {
     const {source} = this.#best(context);
     if (source === 0) return 0;
-    const word = (source >> 5) * 4;
-    this.#inService.setUint32(word, this.#inService.getUint32(word, true) | (1 << (source & 31)), true);
+    const {word, bit} = placeOf(source);
+    put(this.#pending, word, {clear: bit});
+    put(this.#inService, word, {set: bit});
     this.#update();
     return source;
   }
@@ -165,10 +168,10 @@ export class Plic implements Device {
   /** A completion of a source that is not enabled for the context is ignored (specification, section 10). */
   #complete(context: Context, source: number): void {
     if (source < 1 || source > PLIC_SOURCES) return;
-    const word = (source >> 5) * 4;
-    const bit = 1 << (source & 31);
-    if ((context.enable.getUint32(word, true) & bit) === 0) return;
-    this.#inService.setUint32(word, this.#inService.getUint32(word, true) & ~bit, true);
+    const {word, bit} = placeOf(source);
+    if (!has(context.enable, word, bit) || !has(this.#inService, word, bit)) return;
+    put(this.#inService, word, {clear: bit});
+    if (has(this.#level, word, bit)) put(this.#pending, word, {set: bit});
   }
 
   #update(): void {
@@ -176,6 +179,19 @@ export class Plic implements Device {
       context.output.set(this.#best(context).priority > context.threshold.value);
     }
   }
+}
+
+/** Where a source's bit is: the offset of its word, and its mask in it. */
+function placeOf(source: number): {word: number; bit: number} {
+  return {word: (source >> 5) * 4, bit: 1 << (source & 31)};
+}
+
+function has(bits: DataView, word: number, bit: number): boolean {
+  return (bits.getUint32(word, true) & bit) !== 0;
+}
+
+function put(bits: DataView, word: number, change: {set?: number; clear?: number}): void {
+  bits.setUint32(word, (bits.getUint32(word, true) | (change.set ?? 0)) & ~(change.clear ?? 0), true);
 }
 
 function viewOf(bytes: Uint8Array): DataView {
