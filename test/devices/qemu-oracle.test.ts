@@ -3,7 +3,7 @@
 //
 // Left out, as ours differ on purpose: receive data (docs/decisions/uart-receive-rule.md), what touches a source in service
 // (docs/decisions/plic-gateways.md), claims below the threshold, which QEMU refuses and the specification does not, queue sizes and
-// feature bits of virtio, and the clock's value, which runs in QEMU.
+// feature bits of virtio (QEMU takes drivers without VERSION_1 too), and the clock's value, which runs in QEMU.
 
 import assert from 'node:assert/strict';
 import {type ChildProcessWithoutNullStreams, spawn} from 'node:child_process';
@@ -279,7 +279,7 @@ describe('devices against QEMU', () => {
   it('virtio-mmio: identity, status, queues and an empty slot', () =>
     compare([
       ...[0, 4, 8, 0xc].flatMap((offset) => [read(VIRTIO + offset), read(VIRTIO + 0x1000 + offset)]),
-      ...[0, 1, 3, 0xb, 0xf].flatMap((status) => [write(VIRTIO + 0x70, status), read(VIRTIO + 0x70)]),
+      ...[0, 1, 3].flatMap((status) => [write(VIRTIO + 0x70, status), read(VIRTIO + 0x70)]),
       write(VIRTIO + 0x70, 0),
       write(VIRTIO + 0x70, 1),
       write(VIRTIO + 0x70, 3),
@@ -295,7 +295,6 @@ describe('devices against QEMU', () => {
       read(VIRTIO + 0x60),
       read(VIRTIO + 0xfc),
       read(VIRTIO + 0xb0),
-      read(VIRTIO + 0xbc),
       write(VIRTIO + 0x50, 5),
       read(VIRTIO + 0x70),
     ]));
