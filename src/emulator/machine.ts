@@ -95,6 +95,7 @@ export class Machine implements MachineInterface {
       irq: this.#plic.line(map.RTC_IRQ),
       epochNs: config.epochNs,
       mtime: () => (this.#inStep ? hart.mtimeNow() : this.mtime),
+      deadlineChanged: () => hart.cut(),
     });
     const finisher = new Finisher({finish: (ending) => this.#finish(ending)});
 
@@ -187,9 +188,9 @@ export class Machine implements MachineInterface {
 
   runUntil(position: bigint): Stop {
     assert(position >= this.position, 'the machine cannot run backwards');
-    // Leaving WFI belongs to the next step: mtime leaps to the deadline, without a record.
-    if (this.ending === undefined && position > this.position && this.#hart.waits(this.position)) {
-      const deadline = this.#nextDeadline();
+    if (this.ending === undefined && this.#hart.waits(this.position)) {
+      // Leaving WFI belongs to the next step: mtime leaps to the deadline, without a record.
+      const deadline = position > this.position ? this.#nextDeadline() : undefined;
       if (deadline !== undefined) {
         this.#clock.set(this.position, deadline);
         this.#rtc.update();
@@ -272,7 +273,8 @@ export class Machine implements MachineInterface {
     const {ram} = this.#hart;
     for (let page = 0; page < ram.pageCount; page += 1) ram.setPage(page, undefined);
     this.#hart.reset();
-    for (const device of [this.#clint, this.#plic, this.#uart, this.#rtc, ...this.#disks, ...this.#nics]) device.reset();
+    for (const device of [this.#clint, this.#plic, this.#uart, this.#rtc, ...this.#disks, ...this.#nics])
+      device.reset();
     this.#entropy?.reset();
     this.#boot();
   }
@@ -309,8 +311,16 @@ function earlier(a: bigint, b: bigint): bigint {
 
 function checkConfig(config: MachineConfig): void {
   const {ramBytes} = config;
-  if (ramBytes < RAM_UNIT_BYTES || ramBytes > RAM_LIMIT_BYTES || ramBytes % RAM_UNIT_BYTES !== 0 || ramBytes % PAGE_BYTES !== 0) {
-    throw new FtvmError('usage', `${ramBytes} bytes of RAM: not a multiple of 2 MiB from 2 MiB to ${RAM_LIMIT_BYTES / 2 ** 20} MiB`);
+  if (
+    ramBytes < RAM_UNIT_BYTES ||
+    ramBytes > RAM_LIMIT_BYTES ||
+    ramBytes % RAM_UNIT_BYTES !== 0 ||
+    ramBytes % PAGE_BYTES !== 0
+  ) {
+    throw new FtvmError(
+      'usage',
+      `${ramBytes} bytes of RAM: not a multiple of 2 MiB from 2 MiB to ${RAM_LIMIT_BYTES / 2 ** 20} MiB`,
+    );
   }
   const devices = config.disks.length + config.nics.length + (config.entropy ? 1 : 0);
   if (devices > map.VIRTIO_SLOT_COUNT) {

@@ -130,7 +130,7 @@ async function resolveBuilt(
   folder: string,
   overrides: GuestOverrides,
 ): Promise<ResolvedGuest> {
-  const hint = `Build it again: ftvm guest build debian --name ${manifest.name} --force`;
+  const hint = 'Build it again: ftvm guest build debian --force, with the same packages and name.';
   const load = (artefact: Artefact, override: string | undefined) =>
     override === undefined ? readArtefact(folder, artefact, hint) : readImage(override);
   const {firmwarePath, initrdPath} = overrides;

@@ -91,7 +91,7 @@ export class CodeCache {
     const traits = this.#traits[index];
     const rd = (word >>> 7) & 31;
     const destination = rd === 0 && traits.writesInteger ? 32 : rd;
-    const sources = ((word >>> 15) & 31) << 16 | ((word >>> 20) & 31) << 21 | (word >>> 27) << 26;
+    const sources = (((word >>> 15) & 31) << 16) | (((word >>> 20) & 31) << 21) | ((word >>> 27) << 26);
     this.#i32[slot >> 2] = (OPERATION.firstInstruction + index) | (destination << 10) | sources | long;
     this.#i32[(slot >> 2) + 1] = format.immediate(word) - (traits.isBranch ? lengthBytes : 0);
   }

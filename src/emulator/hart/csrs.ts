@@ -28,7 +28,8 @@ type Csr = {
   allowed?(): boolean;
 };
 
-const MISA = (2n << 62n) | BigInt([...'ACDFIMSU'].reduce((bits, letter) => bits | (1 << (letter.charCodeAt(0) - 65)), 0));
+const MISA =
+  (2n << 62n) | BigInt([...'ACDFIMSU'].reduce((bits, letter) => bits | (1 << (letter.charCodeAt(0) - 65)), 0));
 const SSTATUS_WRITABLE = MSTATUS.SIE | MSTATUS.SPIE | MSTATUS.SPP | MSTATUS.SUM | MSTATUS.MXR;
 const MSTATUS_WRITABLE =
   SSTATUS_WRITABLE | MSTATUS.MIE | MSTATUS.MPIE | MSTATUS.MPP | MSTATUS.MPRV | MSTATUS.TVM | MSTATUS.TW | MSTATUS.TSR;
@@ -115,8 +116,16 @@ export class Csrs {
     });
     const flags = field(layout.FFLAGS, 0, 31);
     const rounding = field(layout.FRM, 0, 7);
-    this.#define(0x001, {allowed, read: () => BigInt(flags.read()), write: (value) => flags.write(Number(value & 31n))});
-    this.#define(0x002, {allowed, read: () => BigInt(rounding.read()), write: (value) => rounding.write(Number(value & 7n))});
+    this.#define(0x001, {
+      allowed,
+      read: () => BigInt(flags.read()),
+      write: (value) => flags.write(Number(value & 31n)),
+    });
+    this.#define(0x002, {
+      allowed,
+      read: () => BigInt(rounding.read()),
+      write: (value) => rounding.write(Number(value & 7n)),
+    });
     this.#define(0x003, {
       allowed,
       read: () => BigInt(flags.read() | (rounding.read() << 5)),
@@ -249,7 +258,8 @@ export class Csrs {
     const registers = this.#registers;
     this.#define(number, {
       read: () => registers.get(name),
-      write: (value) => registers.set(name, (value & ~3n) | ((value & 2n) === 0n ? value & 1n : registers.get(name) & 1n)),
+      write: (value) =>
+        registers.set(name, (value & ~3n) | ((value & 2n) === 0n ? value & 1n : registers.get(name) & 1n)),
     });
   }
 
@@ -257,7 +267,10 @@ export class Csrs {
     const registers = this.#registers;
     const port = this.#port;
     const locked = (n: number): boolean => n < PMP_ENTRIES && (registers.pmpcfg(n) & 0x80) !== 0;
-    for (const [number, name, first] of [[0x3a0, 'pmpcfg0', 0], [0x3a2, 'pmpcfg2', 8]] as const) {
+    for (const [number, name, first] of [
+      [0x3a0, 'pmpcfg0', 0],
+      [0x3a2, 'pmpcfg2', 8],
+    ] as const) {
       this.#define(number, {
         read: () => registers.get(name),
         write(value) {

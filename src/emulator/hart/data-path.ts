@@ -64,7 +64,8 @@ export class DataPath {
     if (address < 0) return this.#fault('store', address, low, high);
     const {bytes} = this.#registers;
     if (first === size) {
-      if (!this.#ram.contains(address, size)) return this.#storeDevice(address, size) ? 0 : this.#fault('store', FAULT.access, low, high);
+      if (!this.#ram.contains(address, size))
+        return this.#storeDevice(address, size) ? 0 : this.#fault('store', FAULT.access, low, high);
       const offset = address - layout.RAM_BASE;
       this.#ram.written(offset, size);
       for (let n = 0; n < size; n += 1) this.#ram.bytes[offset + n] = bytes[layout.VALUE + n];

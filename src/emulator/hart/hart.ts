@@ -52,7 +52,13 @@ export class Hart implements RamObserver {
     this.#code = new CodeCache(memory, this.ram, this.#pmp);
     this.#mmu = new Mmu(this.registers, this.ram, this.#pmp, this.#code);
     this.#traps = new Traps(this.registers, this.#mmu);
-    this.#data = new DataPath({registers: this.registers, ram: this.ram, mmu: this.#mmu, bus: port.bus, traps: this.#traps});
+    this.#data = new DataPath({
+      registers: this.registers,
+      ram: this.ram,
+      mmu: this.#mmu,
+      bus: port.bus,
+      traps: this.#traps,
+    });
     this.#csrs = new Csrs(this.registers, {
       position: () => this.#stepPosition(),
       mtime: () => this.mtimeNow(),
@@ -163,7 +169,8 @@ export class Hart implements RamObserver {
   deviceWritten(offset: number, lengthBytes: number): void {
     const reservation = this.registers.u32[layout.RESERVATION / 4];
     const reserved = reservation & ~3;
-    if (reservation !== 0 && reserved + 8 > offset && reserved < offset + lengthBytes) this.registers.u32[layout.RESERVATION / 4] = 0;
+    if (reservation !== 0 && reserved + 8 > offset && reserved < offset + lengthBytes)
+      this.registers.u32[layout.RESERVATION / 4] = 0;
   }
 
   epochEnded(): void {
@@ -242,17 +249,20 @@ export class Hart implements RamObserver {
         this.#interruptDue();
         return 1;
       case 'sret':
-        if (privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (status & MSTATUS.TSR) !== 0)) return this.#illegal();
+        if (privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (status & MSTATUS.TSR) !== 0))
+          return this.#illegal();
         this.#traps.sret();
         this.#interruptDue();
         return 1;
       case 'wfi':
-        if (privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (status & MSTATUS.TW) !== 0)) return this.#illegal();
+        if (privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (status & MSTATUS.TW) !== 0))
+          return this.#illegal();
         registers.setLow('waiting', WAITING);
         this.cut();
         return 0;
       case 'sfence.vma':
-        if (privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (status & MSTATUS.TVM) !== 0)) return this.#illegal();
+        if (privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (status & MSTATUS.TVM) !== 0))
+          return this.#illegal();
         return 0;
       default:
         return this.#illegal();
@@ -269,7 +279,8 @@ export class Hart implements RamObserver {
     const {i32, pc} = this.registers;
     const half = this.#mmu.fetchHalfword(i32[layout.PC / 4], i32[layout.PC / 4 + 1]);
     const following = BigInt.asIntN(64, pc + 2n);
-    const next = (half & 3) === 3 ? this.#mmu.fetchHalfword(Number(BigInt.asIntN(32, following)), Number(following >> 32n)) : 0;
+    const next =
+      (half & 3) === 3 ? this.#mmu.fetchHalfword(Number(BigInt.asIntN(32, following)), Number(following >> 32n)) : 0;
     if (half < 0 || next < 0) throw new FtvmError('internal', 'an instruction vanished while it was executed');
     this.#traps.exception(CAUSE.illegalInstruction, BigInt((half | (next << 16)) >>> 0));
     return 1;

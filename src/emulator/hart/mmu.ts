@@ -60,7 +60,11 @@ export class Mmu {
     this.#mxr = mxr;
     i32[layout.DATA_CACHE / 4] = layout.dataCache(this.#dataMode());
     i32[layout.FETCH_CACHE / 4] = layout.fetchCache(
-      this.#privilege === PRIVILEGE.M ? layout.FETCH_MODES.M : this.#privilege === PRIVILEGE.S ? layout.FETCH_MODES.S : layout.FETCH_MODES.U,
+      this.#privilege === PRIVILEGE.M
+        ? layout.FETCH_MODES.M
+        : this.#privilege === PRIVILEGE.S
+          ? layout.FETCH_MODES.S
+          : layout.FETCH_MODES.U,
     );
   }
 
@@ -127,7 +131,8 @@ export class Mmu {
 
   /** Whether [start, end) of RAM holds a valid page-table entry, were it a table: then what was cached may be outdated. */
   holdsValidEntry(start: number, end: number): boolean {
-    for (let offset = start - (start % 8); offset < end; offset += 8) if ((this.#ram.bytes[offset] & PTE.V) !== 0) return true;
+    for (let offset = start - (start % 8); offset < end; offset += 8)
+      if ((this.#ram.bytes[offset] & PTE.V) !== 0) return true;
     return false;
   }
 

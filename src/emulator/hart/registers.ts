@@ -8,13 +8,37 @@ export const PRIVILEGE = {U: 0, S: 1, M: 3} as const;
 
 /** CSRs with 8 bytes of storage each, in the order of their offsets. */
 const STORED = [
-  'mstatus', 'medeleg', 'mideleg', 'mie', 'mip', 'mtvec', 'mcounteren', 'menvcfg', 'mcountinhibit', 'mscratch', 'mepc', 'mcause', 'mtval',
-  'stvec', 'scounteren', 'senvcfg', 'sscratch', 'sepc', 'scause', 'stval', 'stimecmp', 'satp', 'privilege', 'waiting',
+  'mstatus',
+  'medeleg',
+  'mideleg',
+  'mie',
+  'mip',
+  'mtvec',
+  'mcounteren',
+  'menvcfg',
+  'mcountinhibit',
+  'mscratch',
+  'mepc',
+  'mcause',
+  'mtval',
+  'stvec',
+  'scounteren',
+  'senvcfg',
+  'sscratch',
+  'sepc',
+  'scause',
+  'stval',
+  'stimecmp',
+  'satp',
+  'privilege',
+  'waiting',
   /** Added to the position to give mcycle; and to it less the trapped steps to give minstret. While inhibited: the value itself. */
-  'cycleOffset', 'instretOffset',
+  'cycleOffset',
+  'instretOffset',
   /** Steps that trapped: they are no retired instructions. */
   'trappedSteps',
-  'pmpcfg0', 'pmpcfg2',
+  'pmpcfg0',
+  'pmpcfg2',
   /** Interrupt lines from outside the hart, at their bits of mip: MEIP and SEIP from the PLIC, MSIP from the CLINT. */
   'lines',
 ] as const;

@@ -26,7 +26,14 @@ export const MSTATUS_SD = 1n << 63n;
 export const INTERRUPT = {SSI: 1, MSI: 3, STI: 5, MTI: 7, SEI: 9, MEI: 11} as const;
 
 /** In decreasing priority (section 3.1.9). */
-export const INTERRUPT_PRIORITY = [INTERRUPT.MEI, INTERRUPT.MSI, INTERRUPT.MTI, INTERRUPT.SEI, INTERRUPT.SSI, INTERRUPT.STI] as const;
+export const INTERRUPT_PRIORITY = [
+  INTERRUPT.MEI,
+  INTERRUPT.MSI,
+  INTERRUPT.MTI,
+  INTERRUPT.SEI,
+  INTERRUPT.SSI,
+  INTERRUPT.STI,
+] as const;
 
 export const S_INTERRUPTS = (1 << INTERRUPT.SSI) | (1 << INTERRUPT.STI) | (1 << INTERRUPT.SEI);
 export const M_INTERRUPTS = (1 << INTERRUPT.MSI) | (1 << INTERRUPT.MTI) | (1 << INTERRUPT.MEI);

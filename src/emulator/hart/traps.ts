@@ -39,7 +39,8 @@ export class Traps {
     const status = registers.low('mstatus');
     const delegated = registers.low('mideleg');
     const forM = privilege < PRIVILEGE.M || (status & MSTATUS.MIE) !== 0 ? enabled & ~delegated : 0;
-    const forS = privilege < PRIVILEGE.S || (privilege === PRIVILEGE.S && (status & MSTATUS.SIE) !== 0) ? enabled & delegated : 0;
+    const forS =
+      privilege < PRIVILEGE.S || (privilege === PRIVILEGE.S && (status & MSTATUS.SIE) !== 0) ? enabled & delegated : 0;
     const candidates = forM !== 0 ? forM : forS;
     return INTERRUPT_PRIORITY.find((number) => ((candidates >>> number) & 1) === 1);
   }

@@ -5,8 +5,10 @@ import {define, type Instruction, type InstructionBuilder, R, R1, SHIFT, SHIFT_W
 
 type O = InstructionBuilder;
 
-const binary = (name: string, match: number, compute: (o: O) => Expr): Instruction => define(name, R, match, (o) => o.setRd(compute(o)));
-const unary = (name: string, match: number, compute: (o: O) => Expr): Instruction => define(name, R1, match, (o) => o.setRd(compute(o)));
+const binary = (name: string, match: number, compute: (o: O) => Expr): Instruction =>
+  define(name, R, match, (o) => o.setRd(compute(o)));
+const unary = (name: string, match: number, compute: (o: O) => Expr): Instruction =>
+  define(name, R1, match, (o) => o.setRd(compute(o)));
 
 /** rd = rs2 + (x << shift). */
 const shiftAdd = (o: O, x: Expr, shift: number): Expr => o.add(o.shl(x, o.i64(shift)), o.rs2);

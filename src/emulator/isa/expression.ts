@@ -24,8 +24,24 @@ export type GuestAccess = 'i8' | 'u8' | 'i16' | 'u16' | 'i32' | 'u32' | 'i64';
 
 /** WebAssembly's loads and stores, by their names in the specification. */
 export type HostLoad =
-  | 'i32.load' | 'i64.load' | 'i32.load8_u' | 'i32.load16_u' | 'i64.load8_s' | 'i64.load8_u' | 'i64.load16_s' | 'i64.load16_u' | 'i64.load32_s' | 'i64.load32_u';
-export type HostStore = 'i32.store' | 'i64.store' | 'i32.store8' | 'i32.store16' | 'i64.store8' | 'i64.store16' | 'i64.store32';
+  | 'i32.load'
+  | 'i64.load'
+  | 'i32.load8_u'
+  | 'i32.load16_u'
+  | 'i64.load8_s'
+  | 'i64.load8_u'
+  | 'i64.load16_s'
+  | 'i64.load16_u'
+  | 'i64.load32_s'
+  | 'i64.load32_u';
+export type HostStore =
+  | 'i32.store'
+  | 'i64.store'
+  | 'i32.store8'
+  | 'i32.store16'
+  | 'i64.store8'
+  | 'i64.store16'
+  | 'i64.store32';
 
 export type Expr = {readonly type: ValueType} & (
   | {readonly kind: 'const'; readonly value: bigint}
@@ -35,7 +51,12 @@ export type Expr = {readonly type: ValueType} & (
   | {readonly kind: 'cell'; readonly cell: Cell}
   | {readonly kind: 'ramLoad'; readonly access: HostLoad; readonly address: Expr}
   | {readonly kind: 'guestLoad'; readonly access: GuestAccess; readonly address: Expr}
-  | {readonly kind: 'atomicAddress'; readonly sizeBytes: 4 | 8; readonly intent: 'read' | 'write'; readonly address: Expr}
+  | {
+      readonly kind: 'atomicAddress';
+      readonly sizeBytes: 4 | 8;
+      readonly intent: 'read' | 'write';
+      readonly address: Expr;
+    }
   | {readonly kind: 'choose'; readonly condition: Expr; readonly then: Expr; readonly otherwise: Expr}
   | {readonly kind: 'select'; readonly condition: Expr; readonly then: Expr; readonly otherwise: Expr}
   | {readonly kind: 'call'; readonly callee: string; readonly args: readonly Expr[]}

@@ -15,7 +15,21 @@ export type Format = {
 };
 
 export type AssemblyOperand =
-  | 'rd' | 'rs1' | 'rs2' | 'fd' | 'fs1' | 'fs2' | 'fs3' | 'imm' | 'upper' | 'target' | 'offset(rs1)' | '(rs1)' | 'csr' | 'uimm' | 'rm';
+  | 'rd'
+  | 'rs1'
+  | 'rs2'
+  | 'fd'
+  | 'fs1'
+  | 'fs2'
+  | 'fs3'
+  | 'imm'
+  | 'upper'
+  | 'target'
+  | 'offset(rs1)'
+  | '(rs1)'
+  | 'csr'
+  | 'uimm'
+  | 'rm';
 
 export type Instruction = {
   readonly name: string;
@@ -75,7 +89,12 @@ export const X_TO_FP: Format = {mask: 0xfff0_007f, immediate: roundingMode, oper
 export const X_TO_FP_EXACT: Format = {mask: 0xfff0_707f, immediate: none, operands: ['fd', 'rs1']};
 
 /** Defines an instruction; `match` is its word with all operands zero. */
-export function define(name: string, format: Format, match: number, meaning: (o: InstructionBuilder) => void): Instruction {
+export function define(
+  name: string,
+  format: Format,
+  match: number,
+  meaning: (o: InstructionBuilder) => void,
+): Instruction {
   const builder = new InstructionBuilder();
   meaning(builder);
   const {statements} = builder;

@@ -19,7 +19,11 @@ const storeNew = (o: O, size: Size, address: Expr, value: Expr): void =>
   o.ramStore(size === 4 ? 'i64.store32' : 'i64.store', address, value);
 
 /** `operand` is rs2 as the operation sees it: words are compared sign-extended or zero-extended. */
-function amo(name: string, funct5: number, compute: (o: O, old: Expr, operand: Expr, size: Size) => Expr): Instruction[] {
+function amo(
+  name: string,
+  funct5: number,
+  compute: (o: O, old: Expr, operand: Expr, size: Size) => Expr,
+): Instruction[] {
   return ([4, 8] as const).map((size) =>
     define(name + SUFFIX[size], AMO, 0x2f | SIZE_BITS[size] | (funct5 << 27), (o) => {
       const address = o.let(o.atomicAddress(size, 'write', o.rs1));

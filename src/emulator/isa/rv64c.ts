@@ -29,9 +29,21 @@ const wordS = (opcode: number, funct3: number, rs1: number, rs2: number, imm: nu
 const wordR = (opcode: number, funct3: number, funct7: number, rd: number, rs1: number, rs2: number): number =>
   ((funct7 << 25) | (rs2 << 20) | (rs1 << 15) | (funct3 << 12) | (rd << 7) | opcode) >>> 0;
 const wordB = (funct3: number, rs1: number, imm: number): number =>
-  ((((imm >> 12) & 1) << 31) | (((imm >> 5) & 63) << 25) | (rs1 << 15) | (funct3 << 12) | (((imm >> 1) & 15) << 8) | (((imm >> 11) & 1) << 7) | 0x63) >>> 0;
+  ((((imm >> 12) & 1) << 31) |
+    (((imm >> 5) & 63) << 25) |
+    (rs1 << 15) |
+    (funct3 << 12) |
+    (((imm >> 1) & 15) << 8) |
+    (((imm >> 11) & 1) << 7) |
+    0x63) >>>
+  0;
 const wordJ = (imm: number): number =>
-  ((((imm >> 20) & 1) << 31) | (((imm >> 1) & 1023) << 21) | (((imm >> 11) & 1) << 20) | (((imm >> 12) & 255) << 12) | 0x6f) >>> 0;
+  ((((imm >> 20) & 1) << 31) |
+    (((imm >> 1) & 1023) << 21) |
+    (((imm >> 11) & 1) << 20) |
+    (((imm >> 12) & 255) << 12) |
+    0x6f) >>>
+  0;
 
 const OP_IMM = 0x13;
 const OP_IMM_32 = 0x1b;
@@ -91,13 +103,23 @@ function quadrant1(half: number, funct3: number): number {
       return arithmetic(half, imm);
     case 5: {
       const offset =
-        field(half, 12, 12, 11) | field(half, 11, 11, 4) | field(half, 10, 9, 8) | field(half, 8, 8, 10) |
-        field(half, 7, 7, 6) | field(half, 6, 6, 7) | field(half, 5, 3, 1) | field(half, 2, 2, 5);
+        field(half, 12, 12, 11) |
+        field(half, 11, 11, 4) |
+        field(half, 10, 9, 8) |
+        field(half, 8, 8, 10) |
+        field(half, 7, 7, 6) |
+        field(half, 6, 6, 7) |
+        field(half, 5, 3, 1) |
+        field(half, 2, 2, 5);
       return wordJ(signExtend(offset, 12));
     }
     default: {
       const offset =
-        field(half, 12, 12, 8) | field(half, 11, 10, 3) | field(half, 6, 5, 6) | field(half, 4, 3, 1) | field(half, 2, 2, 5);
+        field(half, 12, 12, 8) |
+        field(half, 11, 10, 3) |
+        field(half, 6, 5, 6) |
+        field(half, 4, 3, 1) |
+        field(half, 2, 2, 5);
       return wordB(funct3 - 6, popular(half, 7), signExtend(offset, 9));
     }
   }
@@ -106,7 +128,11 @@ function quadrant1(half: number, funct3: number): number {
 function addi16spOrLui(half: number, rd: number, imm: number): number {
   if (rd === 2) {
     const amount = signExtend(
-      field(half, 12, 12, 9) | field(half, 6, 6, 4) | field(half, 5, 5, 6) | field(half, 4, 3, 7) | field(half, 2, 2, 5),
+      field(half, 12, 12, 9) |
+        field(half, 6, 6, 4) |
+        field(half, 5, 5, 6) |
+        field(half, 4, 3, 7) |
+        field(half, 2, 2, 5),
       10,
     );
     return amount === 0 ? ILLEGAL : wordI(OP_IMM, 0, 2, 2, amount);
@@ -144,7 +170,9 @@ function quadrant2(half: number, funct3: number): number {
     case 1:
       return wordI(LOAD_FP, 3, rd, 2, loadD);
     case 2:
-      return rd === 0 ? ILLEGAL : wordI(LOAD, 2, rd, 2, field(half, 12, 12, 5) | field(half, 6, 4, 2) | field(half, 3, 2, 6));
+      return rd === 0
+        ? ILLEGAL
+        : wordI(LOAD, 2, rd, 2, field(half, 12, 12, 5) | field(half, 6, 4, 2) | field(half, 3, 2, 6));
     case 3:
       return rd === 0 ? ILLEGAL : wordI(LOAD, 3, rd, 2, loadD);
     case 4:

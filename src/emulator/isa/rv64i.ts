@@ -1,7 +1,21 @@
 // RV64I base integer instructions (Unprivileged ISA, chapters 2 and 5), Zifencei.
 
 import type {Expr, GuestAccess} from './expression.ts';
-import {B, define, FENCE, I, type Instruction, type InstructionBuilder, J, LOAD, R, S, SHIFT, SHIFT_W, U} from './instruction.ts';
+import {
+  B,
+  define,
+  FENCE,
+  I,
+  type Instruction,
+  type InstructionBuilder,
+  J,
+  LOAD,
+  R,
+  S,
+  SHIFT,
+  SHIFT_W,
+  U,
+} from './instruction.ts';
 
 type O = InstructionBuilder;
 

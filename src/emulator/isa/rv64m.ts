@@ -32,7 +32,8 @@ function divide(o: O, {operator, word, signed, kind}: Division): void {
   o.setRd(word ? o.sext32(result) : result);
 }
 
-const division = (name: string, match: number, options: Division): Instruction => define(name, R, match, (o) => divide(o, options));
+const division = (name: string, match: number, options: Division): Instruction =>
+  define(name, R, match, (o) => divide(o, options));
 
 export const RV64M: readonly Instruction[] = [
   define('mul', R, 0x0200_0033, (o) => o.setRd(o.mul(o.rs1, o.rs2))),

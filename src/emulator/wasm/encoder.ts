@@ -235,7 +235,9 @@ export class ModuleWriter {
       for (const result of type.results) w.byte(TYPE_CODES[result]);
     });
     const imports: ((w: ByteWriter) => void)[] = this.#imports.map(
-      ({name, type}) => (w) => w.name('env').name(name).byte(0).unsigned(type),
+      ({name, type}) =>
+        (w) =>
+          w.name('env').name(name).byte(0).unsigned(type),
     );
     imports.push((w) => w.name('env').name('memory').byte(2, 0).unsigned(this.#memoryPages));
     section(out, 2, imports, (w, write) => write(w));
@@ -252,7 +254,9 @@ export class ModuleWriter {
   }
 
   #type(type: FunctionType): number {
-    const same = this.#types.findIndex((t) => t.params.join() === type.params.join() && t.results.join() === type.results.join());
+    const same = this.#types.findIndex(
+      (t) => t.params.join() === type.params.join() && t.results.join() === type.results.join(),
+    );
     return same >= 0 ? same : this.#types.push(type) - 1;
   }
 }

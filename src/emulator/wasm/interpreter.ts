@@ -2,8 +2,17 @@
 // from a decoded slot at run time. It counts every step, stops exactly where LEFT says, and leaves everything that needs the
 // hart (translation misses, CSRs, traps) to imported slow paths. What it keeps in locals is written back before each of those.
 
-import type {Expr, GuestAccess, HostLoad, HostStore, OperandName, Statement, SystemAction, ValueType} from '../isa/expression.ts';
 import {INSTRUCTIONS} from '../isa/decoder.ts';
+import type {
+  Expr,
+  GuestAccess,
+  HostLoad,
+  HostStore,
+  OperandName,
+  Statement,
+  SystemAction,
+  ValueType,
+} from '../isa/expression.ts';
 import type {Instruction} from '../isa/instruction.ts';
 import {SOFT_FLOAT} from '../isa/softfloat/soft-float.ts';
 import * as layout from '../layout.ts';
@@ -19,7 +28,16 @@ import {addFunctions, lowerStatements, type Push, type Target} from './lower.ts'
 export const OPERATION = {undecoded: 0, pageEnd: 1, refetch: 2, illegal: 3, firstInstruction: 4} as const;
 
 /** Codes of system actions, in the first argument of the `system` import. */
-export const SYSTEM_ACTIONS: readonly SystemAction[] = ['csr', 'ecall', 'ebreak', 'mret', 'sret', 'wfi', 'sfence.vma', 'illegal'];
+export const SYSTEM_ACTIONS: readonly SystemAction[] = [
+  'csr',
+  'ecall',
+  'ebreak',
+  'mret',
+  'sret',
+  'wfi',
+  'sfence.vma',
+  'illegal',
+];
 
 /** Kinds of guest accesses, as numbers for the slow paths: size in bytes, with bit 4 set for sign extension. */
 export const ACCESS_KINDS: Record<GuestAccess, number> = {i8: 17, u8: 1, i16: 18, u16: 2, i32: 20, u32: 4, i64: 8};
@@ -54,7 +72,18 @@ const STORES: Record<number, HostStore> = {1: 'i64.store8', 2: 'i64.store16', 4:
 const sizeOf = (access: GuestAccess): number => ACCESS_KINDS[access] & 15;
 
 /** Locals of `run`. */
-const RUN = {left: 0, slot: 1, word: 2, page: 3, cache: 4, entry: 5, bits: 6, pageAddress: 7, pc: 8, address: 9} as const;
+const RUN = {
+  left: 0,
+  slot: 1,
+  word: 2,
+  page: 3,
+  cache: 4,
+  entry: 5,
+  bits: 6,
+  pageAddress: 7,
+  pc: 8,
+  address: 9,
+} as const;
 const RUN_LOCALS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64', 'i64'];
 
 const PAGE_MASK = ~0xfffn;
@@ -77,11 +106,17 @@ export function generateInterpreter(memoryPages: number): Uint8Array<ArrayBuffer
   add('system', 2, 1);
   const functions = addFunctions(module, SOFT_FLOAT, imports);
   const cold = new Map<Instruction, number>();
-  for (const instruction of INSTRUCTIONS) if (isCold(instruction)) cold.set(instruction, addColdFunction(module, functions, instruction));
+  for (const instruction of INSTRUCTIONS)
+    if (isCold(instruction)) cold.set(instruction, addColdFunction(module, functions, instruction));
   const run = module.declare({params: [], results: []});
   const interpreter = new InterpreterTarget(functions, cold);
   interpreter.lowerRun();
-  module.define(run, {params: [], results: [], locals: [...RUN_LOCALS, ...interpreter.extraLocals], code: interpreter.code});
+  module.define(run, {
+    params: [],
+    results: [],
+    locals: [...RUN_LOCALS, ...interpreter.extraLocals],
+    code: interpreter.code,
+  });
   module.export('run', run);
   return module.finish();
 }
@@ -101,7 +136,8 @@ function isCold(instruction: Instruction): boolean {
   return contains(instruction, (node) => node.kind === 'call' || node.kind === 'atomicAddress');
 }
 
-export const writesInteger = (instruction: Instruction): boolean => contains(instruction, (node) => node.kind === 'setRd');
+export const writesInteger = (instruction: Instruction): boolean =>
+  contains(instruction, (node) => node.kind === 'setRd');
 export const isBranch = (instruction: Instruction): boolean => contains(instruction, (node) => node.kind === 'branch');
 const usesFloatingPoint = (instruction: Instruction): boolean =>
   contains(instruction, (node) => node.kind === 'setFd' || (node.kind === 'operand' && node.operand.startsWith('fs')));
@@ -138,7 +174,12 @@ abstract class SlotTarget {
   /** Pushes 8 × the register field that starts at `bit`. */
   protected registerOffset(bit: number): void {
     const mask = bit === 10 ? 0x1f8 : 0xf8;
-    this.code.localGet(this.word).i32Const(bit - 3).op('i32.shr_u').i32Const(mask).op('i32.and');
+    this.code
+      .localGet(this.word)
+      .i32Const(bit - 3)
+      .op('i32.shr_u')
+      .i32Const(mask)
+      .op('i32.and');
   }
 
   protected immediate(): void {
@@ -155,7 +196,11 @@ abstract class SlotTarget {
       () => code.localGet(scratch),
       'i32',
     );
-    code.localTee(scratch).i32Const(4).op('i32.gt_u').if(() => this.illegal());
+    code
+      .localTee(scratch)
+      .i32Const(4)
+      .op('i32.gt_u')
+      .if(() => this.illegal());
     code.localGet(scratch);
   }
 
@@ -175,13 +220,22 @@ abstract class SlotTarget {
   protected floatingPointState(instruction: Instruction): void {
     const {code} = this;
     if (!usesFloatingPoint(instruction)) return;
-    code.i32Const(0).memory('i32.load', layout.FS).op('i32.eqz').if(() => this.illegal());
+    code
+      .i32Const(0)
+      .memory('i32.load', layout.FS)
+      .op('i32.eqz')
+      .if(() => this.illegal());
     if (dirtiesFloatingPoint(instruction)) code.i32Const(0).i32Const(3).memory('i32.store', layout.FS);
   }
 
   protected illegal(): void {
     this.spill();
-    this.code.i32Const(SYSTEM_ACTIONS.indexOf('illegal')).i32Const(0).call(this.functionIndex('system')).op('i32.eqz').op('i32.eqz');
+    this.code
+      .i32Const(SYSTEM_ACTIONS.indexOf('illegal'))
+      .i32Const(0)
+      .call(this.functionIndex('system'))
+      .op('i32.eqz')
+      .op('i32.eqz');
     this.code.if(() => this.leave());
   }
 }
@@ -231,8 +285,15 @@ class ColdTarget extends SlotTarget implements Target {
     code.op('i32.wrap_i64');
     address();
     code.i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
-    code.i32Const(sizeBytes).i32Const(intent === 'write' ? 1 : 0).call(this.functionIndex('atomic'));
-    code.localTee(this.#scratch).i32Const(-1).op('i32.eq').if(() => this.leave());
+    code
+      .i32Const(sizeBytes)
+      .i32Const(intent === 'write' ? 1 : 0)
+      .call(this.functionIndex('atomic'));
+    code
+      .localTee(this.#scratch)
+      .i32Const(-1)
+      .op('i32.eq')
+      .if(() => this.leave());
     code.localGet(this.#scratch);
   }
 
@@ -253,11 +314,20 @@ function notCold(): never {
   throw new Error('only the main loop can do this');
 }
 
-function addColdFunction(module: ModuleWriter, functions: ReadonlyMap<string, number>, instruction: Instruction): number {
+function addColdFunction(
+  module: ModuleWriter,
+  functions: ReadonlyMap<string, number>,
+  instruction: Instruction,
+): number {
   const index = module.declare({params: ['i64'], results: ['i32']});
   const target = new ColdTarget(functions);
   target.lower(instruction);
-  module.define(index, {params: ['i64'], results: ['i32'], locals: [...ColdTarget.locals, ...instruction.localTypes], code: target.code});
+  module.define(index, {
+    params: ['i64'],
+    results: ['i32'],
+    locals: [...ColdTarget.locals, ...instruction.localTypes],
+    code: target.code,
+  });
   return index;
 }
 
@@ -301,31 +371,57 @@ class InterpreterTarget extends SlotTarget implements Target {
   /** Sets page, pageAddress and slot from pc, if the fetch cache holds its page. */
   #enterPage(): void {
     const {code} = this;
-    code.localGet(RUN.left).op('i32.eqz').if(() => {
-      this.#store64(layout.PC, () => code.localGet(RUN.pc));
-      this.#store32(layout.LEFT, () => code.i32Const(0));
-      code.return();
-    });
+    code
+      .localGet(RUN.left)
+      .op('i32.eqz')
+      .if(() => {
+        this.#store64(layout.PC, () => code.localGet(RUN.pc));
+        this.#store32(layout.LEFT, () => code.i32Const(0));
+        code.return();
+      });
     code.i32Const(0).memory('i32.load', layout.FETCH_CACHE);
-    code.localGet(RUN.pc).op('i32.wrap_i64').i32Const(8).op('i32.shr_u').i32Const((layout.TLB_ENTRIES - 1) << 4).op('i32.and');
+    code
+      .localGet(RUN.pc)
+      .op('i32.wrap_i64')
+      .i32Const(8)
+      .op('i32.shr_u')
+      .i32Const((layout.TLB_ENTRIES - 1) << 4)
+      .op('i32.and');
     code.op('i32.add').localTee(RUN.entry).memory('i64.load');
-    code.localGet(RUN.pc).i64Const(PAGE_MASK).op('i64.and').localTee(RUN.pageAddress).op('i64.ne').if(() => {
-      this.#store64(layout.PC, () => code.localGet(RUN.pc));
-      this.#store32(layout.LEFT, () => code.localGet(RUN.left));
-      code.call(this.functionIndex('fetch')).branch(this.#reload);
-    });
+    code
+      .localGet(RUN.pc)
+      .i64Const(PAGE_MASK)
+      .op('i64.and')
+      .localTee(RUN.pageAddress)
+      .op('i64.ne')
+      .if(() => {
+        this.#store64(layout.PC, () => code.localGet(RUN.pc));
+        this.#store32(layout.LEFT, () => code.localGet(RUN.left));
+        code.call(this.functionIndex('fetch')).branch(this.#reload);
+      });
     code.localGet(RUN.entry).memory('i32.load', 8).localTee(RUN.page);
-    code.localGet(RUN.pc).op('i32.wrap_i64').i32Const(0xfff).op('i32.and').i32Const(2).op('i32.shl').op('i32.add').localSet(RUN.slot);
+    code
+      .localGet(RUN.pc)
+      .op('i32.wrap_i64')
+      .i32Const(0xfff)
+      .op('i32.and')
+      .i32Const(2)
+      .op('i32.shl')
+      .op('i32.add')
+      .localSet(RUN.slot);
   }
 
   /** Counts a step, decodes the slot and dispatches. */
   #step(): void {
     const {code} = this;
-    code.localGet(RUN.left).op('i32.eqz').if(() => {
-      this.#store64(layout.PC, () => this.operand('nextPc'));
-      this.#store32(layout.LEFT, () => code.i32Const(0));
-      code.return();
-    });
+    code
+      .localGet(RUN.left)
+      .op('i32.eqz')
+      .if(() => {
+        this.#store64(layout.PC, () => this.operand('nextPc'));
+        this.#store32(layout.LEFT, () => code.i32Const(0));
+        code.return();
+      });
     code.localGet(RUN.left).i32Const(1).op('i32.sub').localSet(RUN.left);
     code.localGet(RUN.slot).memory('i64.load').localTee(RUN.bits).op('i32.wrap_i64').localTee(RUN.word);
     code.i32Const(31).op('i32.shr_u').i32Const(3).op('i32.shl').localGet(RUN.slot).op('i32.add');
@@ -337,7 +433,12 @@ class InterpreterTarget extends SlotTarget implements Target {
       ...INSTRUCTIONS.map((instruction) => () => this.#execute(instruction)),
     ];
     // Operation numbers of the bodies: refetch is handled before the dispatch proper, because it replaces the word.
-    const numbers = [OPERATION.undecoded, OPERATION.pageEnd, OPERATION.illegal, ...INSTRUCTIONS.map((_, i) => OPERATION.firstInstruction + i)];
+    const numbers = [
+      OPERATION.undecoded,
+      OPERATION.pageEnd,
+      OPERATION.illegal,
+      ...INSTRUCTIONS.map((_, i) => OPERATION.firstInstruction + i),
+    ];
     code.loop((dispatch) => {
       const labels: Label[] = Array(OPERATION.firstInstruction + INSTRUCTIONS.length);
       const nest = (index: number): void => {
@@ -365,7 +466,12 @@ class InterpreterTarget extends SlotTarget implements Target {
   #undecoded(): void {
     const {code} = this;
     this.#uncount();
-    code.localGet(RUN.slot).i32Const(layout.SLOT_BYTES).op('i32.sub').localTee(RUN.slot).call(this.functionIndex('decode'));
+    code
+      .localGet(RUN.slot)
+      .i32Const(layout.SLOT_BYTES)
+      .op('i32.sub')
+      .localTee(RUN.slot)
+      .call(this.functionIndex('decode'));
   }
 
   /** Ran off the page: go on at the same address through the fetch cache. That is no step either. */
@@ -401,7 +507,10 @@ class InterpreterTarget extends SlotTarget implements Target {
       return;
     }
     this.spill();
-    code.localGet(RUN.bits).call(cold).if(() => this.leave());
+    code
+      .localGet(RUN.bits)
+      .call(cold)
+      .if(() => this.leave());
     this.#fill();
   }
 
@@ -471,13 +580,20 @@ class InterpreterTarget extends SlotTarget implements Target {
   jump(target: Push): void {
     const {code} = this;
     target();
-    code.localTee(RUN.pc).localGet(RUN.pageAddress).op('i64.xor').i64Const(12n).op('i64.shr_u').op('i64.eqz').if(
-      () => {
-        code.localGet(RUN.pc).op('i32.wrap_i64').i32Const(0xfff).op('i32.and').i32Const(2).op('i32.shl');
-        code.localGet(RUN.page).op('i32.add').localSet(RUN.slot);
-      },
-      () => code.branch(this.#redirect),
-    );
+    code
+      .localTee(RUN.pc)
+      .localGet(RUN.pageAddress)
+      .op('i64.xor')
+      .i64Const(12n)
+      .op('i64.shr_u')
+      .op('i64.eqz')
+      .if(
+        () => {
+          code.localGet(RUN.pc).op('i32.wrap_i64').i32Const(0xfff).op('i32.and').i32Const(2).op('i32.shl');
+          code.localGet(RUN.page).op('i32.add').localSet(RUN.slot);
+        },
+        () => code.branch(this.#redirect),
+      );
   }
 
   guestLoad(access: GuestAccess, address: Push): void {
@@ -521,7 +637,10 @@ class InterpreterTarget extends SlotTarget implements Target {
     this.spill();
     code.i32Const(SYSTEM_ACTIONS.indexOf(action));
     this.immediate();
-    code.op('i32.wrap_i64').call(this.functionIndex('system')).if(() => this.leave());
+    code
+      .op('i32.wrap_i64')
+      .call(this.functionIndex('system'))
+      .if(() => this.leave());
     this.#fill();
   }
 
@@ -529,13 +648,28 @@ class InterpreterTarget extends SlotTarget implements Target {
   #cacheHit(access: GuestAccess, cache: number, address: Push): void {
     const {code} = this;
     address();
-    code.localTee(RUN.address).op('i32.wrap_i64').i32Const(8).op('i32.shr_u').i32Const((layout.TLB_ENTRIES - 1) << 4).op('i32.and');
+    code
+      .localTee(RUN.address)
+      .op('i32.wrap_i64')
+      .i32Const(8)
+      .op('i32.shr_u')
+      .i32Const((layout.TLB_ENTRIES - 1) << 4)
+      .op('i32.and');
     code.localGet(RUN.cache).op('i32.add').localTee(RUN.entry).memory('i64.load', cache);
-    code.localGet(RUN.address).i64Const(PAGE_MASK | BigInt(sizeOf(access) - 1)).op('i64.and').op('i64.eq');
+    code
+      .localGet(RUN.address)
+      .i64Const(PAGE_MASK | BigInt(sizeOf(access) - 1))
+      .op('i64.and')
+      .op('i64.eq');
   }
 
   #hostAddress(cache: number): void {
-    this.code.localGet(RUN.address).op('i32.wrap_i64').localGet(RUN.entry).memory('i32.load', cache + 8).op('i32.add');
+    this.code
+      .localGet(RUN.address)
+      .op('i32.wrap_i64')
+      .localGet(RUN.entry)
+      .memory('i32.load', cache + 8)
+      .op('i32.add');
   }
 
   #slowAccess(path: 'load' | 'store', access: GuestAccess): void {
@@ -543,7 +677,10 @@ class InterpreterTarget extends SlotTarget implements Target {
     this.spill();
     code.localGet(RUN.address).op('i32.wrap_i64');
     code.localGet(RUN.address).i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
-    code.i32Const(ACCESS_KINDS[access]).call(this.functionIndex(path)).if(() => this.leave());
+    code
+      .i32Const(ACCESS_KINDS[access])
+      .call(this.functionIndex(path))
+      .if(() => this.leave());
     this.#fill();
   }
 

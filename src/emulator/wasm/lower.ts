@@ -2,7 +2,17 @@
 // memory is reached is the target's business: the interpreter and the translator are two targets of the same trees.
 
 import {unreachable} from '../../errors.ts';
-import type {Cell, Expr, FunctionDefinition, GuestAccess, LocalExpr, OperandName, Statement, SystemAction, ValueType} from '../isa/expression.ts';
+import type {
+  Cell,
+  Expr,
+  FunctionDefinition,
+  GuestAccess,
+  LocalExpr,
+  OperandName,
+  Statement,
+  SystemAction,
+  ValueType,
+} from '../isa/expression.ts';
 import {Builder} from '../isa/expression.ts';
 import {FFLAGS, RAM, RESERVATION} from '../layout.ts';
 import {CodeWriter, type ModuleWriter} from './encoder.ts';
@@ -163,7 +173,12 @@ export function addFunctions(
     target.code.unreachable();
     const locals: ValueType[] = builder.locals.map((local) => local.type);
     const {params: types, result} = definition;
-    module.define(indices.get(definition.name) as number, {params: types, results: [result], locals, code: target.code});
+    module.define(indices.get(definition.name) as number, {
+      params: types,
+      results: [result],
+      locals,
+      code: target.code,
+    });
   }
   return indices;
 }

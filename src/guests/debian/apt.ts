@@ -6,7 +6,7 @@ import {createHash} from 'node:crypto';
 import {createReadStream} from 'node:fs';
 import {mkdir, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {FtvmError} from '../../errors.ts';
+import {assert, FtvmError} from '../../errors.ts';
 import {runTool, type ToolResult} from '../subprocess.ts';
 
 export const ARCHITECTURE = 'riscv64';
@@ -46,30 +46,34 @@ export class PrivateApt {
     this.#signal = signal;
   }
 
-  /** Lays out the folders below `root` (kept between builds: lists and archives are the download cache). */
-  static async create(
+  /**
+   * Lays out the folders below `root` (kept between builds: lists and archives are the download cache), then fetches the package
+   * index and verifies its signature: from the first mirror that has it, since the host's apt may use others besides Debian's.
+   * Throws FtvmError `unsupportedHost` when none has it, `network` when one cannot be reached, `package` for a bad signature.
+   */
+  static async open(
     root: string,
     options: {keyring: string; mirrors: readonly string[]; signal?: AbortSignal | undefined},
+    report: Report,
   ): Promise<PrivateApt> {
     const apt = new PrivateApt(root, options.signal);
     for (const folder of ['lists/partial', 'archives/partial', 'empty']) {
       await mkdir(join(root, folder), {recursive: true, mode: 0o755});
     }
     await writeFile(join(root, 'status'), pseudoPackage());
-    await writeFile(
-      join(root, 'sources.list'),
-      options.mirrors
-        .map((mirror) => `deb [arch=${ARCHITECTURE} signed-by=${options.keyring}] ${mirror} ${SUITE} main\n`)
-        .join(''),
-    );
     await writeFile(apt.#configPath, aptConfig(root));
-    return apt;
-  }
-
-  /** Fetches the package index and verifies its signature. */
-  async update(report: Report): Promise<void> {
-    const result = await this.#apt('apt-get', ['-q', 'update'], report);
-    if (result.exitCode !== 0) throw aptError('fetch the package index', result);
+    const failures: FtvmError[] = [];
+    for (const mirror of options.mirrors) {
+      const source = `deb [arch=${ARCHITECTURE} signed-by=${options.keyring}] ${mirror} ${SUITE} main\n`;
+      await writeFile(join(root, 'sources.list'), source);
+      const result = await apt.#apt('apt-get', ['-q', 'update'], report);
+      if (result.exitCode === 0) return apt;
+      failures.push(aptError('fetch the package index', result));
+    }
+    // A mirror that could not be reached, or was forged, may be the one that has it.
+    const telling = failures.find(({code}) => code !== 'unsupportedHost') ?? failures[0];
+    assert(telling !== undefined, 'there is no mirror to try');
+    throw telling;
   }
 
   /** All packages that installing `names` takes, with what the signed index says of them. Throws FtvmError `package`. */
@@ -253,6 +257,12 @@ function aptError(what: string, {stdout, stderr, exitCode}: ToolResult): FtvmErr
   if (/NO_PUBKEY|not signed|GPG error|BADSIG|EXPKEYSIG|signature/i.test(stderr)) {
     return new FtvmError('package', `cannot ${what}: the signature does not verify: ${first}`, {
       hint: 'Update the package debian-archive-keyring, or use another mirror.',
+      details,
+    });
+  }
+  if (/does not have a Release file|no longer has a Release file/.test(stderr)) {
+    return new FtvmError('unsupportedHost', `cannot ${what}: no mirror that apt uses here has Debian 13 (${SUITE})`, {
+      hint: 'Add a Debian mirror to /etc/apt/sources.list.d; it may be disabled for your own packages by pinning.',
       details,
     });
   }

@@ -11,7 +11,7 @@ import {aptFolder, builtGuestsFolder} from '../cache.ts';
 import {type Artefact, type GuestManifest, MANIFEST_FILE, MANIFEST_FORMAT, readManifest} from '../guest-manifest.ts';
 import {type DebianPackage, PrivateApt, type Report, sha256OfFile} from './apt.ts';
 import {decompressXz, readDebianArchive} from './archive.ts';
-import {findHostTools} from './host-tools.ts';
+import {findHostTools, type HostTools} from './host-tools.ts';
 import {initScript} from './init-script.ts';
 import {InitramfsTree} from './initramfs.ts';
 import {MODULE_NAMES, modulesAlias, modulesDep} from './kernel-modules.ts';
@@ -58,6 +58,7 @@ export class DebianGuestBuild {
   readonly #signal: AbortSignal | undefined;
   readonly #folder: string;
   readonly #workFolder: string;
+  #host: HostTools | undefined;
   #apt: PrivateApt | undefined;
   #resolved: DebianPackage[] = [];
   #result: BuiltGuest | undefined;
@@ -90,7 +91,7 @@ export class DebianGuestBuild {
   get steps(): BuildStep[] {
     return [
       {title: 'Look for apt, keyring and mirror', run: () => this.#prepare()},
-      {title: 'Fetch and verify the package index', run: (report) => this.#apt!.update(report)},
+      {title: 'Fetch and verify the package index', run: (report) => this.#fetchIndex(report)},
       {title: 'Work out the packages', run: (report) => this.#resolve(report)},
       {title: 'Download and check the packages', run: (report) => this.#apt!.download(this.#resolved, report)},
       {title: 'Put the guest together', run: (report) => this.#assemble(report)},
@@ -104,10 +105,13 @@ export class DebianGuestBuild {
   }
 
   async #prepare(): Promise<void> {
-    const host = await findHostTools();
+    this.#host = await findHostTools();
     await mkdir(builtGuestsFolder(), {recursive: true});
     await removeAbandonedWork();
-    this.#apt = await PrivateApt.create(aptFolder(), {...host, signal: this.#signal});
+  }
+
+  async #fetchIndex(report: Report): Promise<void> {
+    this.#apt = await PrivateApt.open(aptFolder(), {...this.#host!, signal: this.#signal}, report);
   }
 
   async #resolve(report: Report): Promise<void> {

@@ -15,7 +15,7 @@ const REQUIRED_TOOLS = ['apt-get', 'apt-cache', 'dpkg-deb'];
 export type HostTools = {
   /** Path of Debian's archive keyring. */
   keyring: string;
-  /** Base addresses of the mirrors that apt uses here, best first. */
+  /** Base addresses of the mirrors that apt uses here, the likeliest to be Debian's first. */
   mirrors: string[];
 };
 
@@ -62,16 +62,18 @@ async function findMirrors(): Promise<string[]> {
 }
 
 /**
- * The base addresses in the output of `apt-get --print-uris update`, each once, in order. The archives of security updates and
- * backports hold no whole release and are left out.
+ * The base addresses in the output of `apt-get --print-uris update`, each once: those with a component "main" first, as Debian
+ * has one and few others do. The archives of security updates and backports hold no whole release and are left out.
  */
 export function mirrorsOf(printedUris: string): string[] {
-  const bases = new Set<string>();
-  for (const match of printedUris.matchAll(/^'([^']+?)\/dists\/([^/']+)(?:\/[^']*)?'/gm)) {
-    const [, base, suite] = match as unknown as [string, string, string];
-    if (!/-(security|updates|backports|proposed)/.test(suite) && !base.endsWith('-security')) bases.add(base);
+  const likely = new Set<string>();
+  const others = new Set<string>();
+  for (const match of printedUris.matchAll(/^'([^']+?)\/dists\/([^/']+)(\/[^']*)?'/gm)) {
+    const [, base, suite, rest = ''] = match as unknown as [string, string, string, string?];
+    if (/-(security|updates|backports|proposed)/.test(suite) || base.endsWith('-security')) continue;
+    (rest.startsWith('/main/') ? likely : others).add(base);
   }
-  return [...bases];
+  return [...new Set([...likely, ...others])];
 }
 
 function unsupported(what: string, hint?: string): FtvmError {

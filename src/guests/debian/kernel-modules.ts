@@ -1,7 +1,7 @@
 // The kernel modules that a guest may need, and the two tables by which its modprobe finds them, as depmod would write them: the
-// kernel package ships none. The modules stay as Debian signed them, although stripping would load ext4 thirty times faster: a
-// machine that runs stock software runs stock modules. Instead nothing is loaded before it is needed: each costs 30 million
-// instructions for its signature alone, ext4 a billion.
+// kernel package ships none. The modules stay as Debian signed them: a machine that runs stock software runs stock modules.
+// That has its price, 30 million instructions for each one's RSA signature and 130 for each byte that it covers: 910 of the 1006
+// million that ext4 takes. So nothing is loaded before it is needed: a file system not before the first mount.
 
 type KernelModule = {
   /** Modules that must be loaded before, innermost last. */

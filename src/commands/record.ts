@@ -1,0 +1,86 @@
+// ftvm record: runs a guest and writes its log.
+
+import {Args, Flags} from '@oclif/core';
+import {BaseCommand} from '../cli/base-command.ts';
+import {exitCodeOf} from '../cli/guest-exit.ts';
+import {parseSize} from '../cli/size.ts';
+
+export default class Record extends BaseCommand {
+  static override summary = 'Run a guest and write the log of its inputs.';
+  static override description =
+    `The guest's console is this terminal: Ctrl-A x ends the session, Ctrl-A h helps. The log has everything that is needed to
+replay the run, to follow it, and to carry it on.`;
+  static override examples = [
+    '<%= config.bin %> record hello',
+    '<%= config.bin %> record debian -o d.ftlog',
+    '<%= config.bin %> record vmlinux --bios fw_dynamic.bin --initrd initrd.cpio --append console=ttyS0 --disk disk.img',
+  ];
+  static override args = {
+    image: Args.string({
+      required: true,
+      description: "a guest's name (ftvm guest list), an ELF file, or a kernel Image with --bios",
+    }),
+  };
+  static override flags = {
+    output: Flags.string({char: 'o', description: 'the log (default: NAME.ftlog here)', helpValue: 'FILE'}),
+    force: Flags.boolean({char: 'f', description: 'replace an existing log'}),
+    bios: Flags.string({description: "firmware: OpenSBI's fw_dynamic.bin", helpValue: 'FILE'}),
+    initrd: Flags.string({description: 'initial RAM disk', helpValue: 'FILE'}),
+    append: Flags.string({description: 'kernel command line', helpValue: 'TEXT'}),
+    ram: Flags.string({description: 'size of RAM (default: what the guest is meant for)', helpValue: '256M'}),
+    disk: Flags.string({
+      description: 'base image of a disk, never modified (repeatable)',
+      multiple: true,
+      default: [],
+      helpValue: 'FILE',
+    }),
+    clock: Flags.option({options: ['real', 'virtual'] as const, default: 'real' as const})({
+      description: "real: the guest's time follows the host's; virtual: a fixed rate that never sleeps, reproducible",
+    }),
+    'no-reboot': Flags.boolean({description: 'a reset by the guest ends the run'}),
+    listen: Flags.string({
+      description: 'serve the log to followers (ftvm tail tcp://HOST:PORT)',
+      helpValue: 'HOST:PORT',
+    }),
+  };
+
+  async run(): Promise<object> {
+    const {args, flags} = await this.parse(Record);
+    const {resolveGuest} = await import('../guests/manifest.ts');
+    const {runRecording} = await import('../replication/run-recording.ts');
+    const guest = await resolveGuest(args.image, {
+      firmwarePath: flags.bios,
+      initrdPath: flags.initrd,
+      append: flags.append,
+    });
+    const logPath = flags.output ?? `${guest.name.split('/').at(-1)}.ftlog`;
+    const {end, position, records} = await runRecording(
+      {
+        ...guest,
+        logPath,
+        overwrite: flags.force,
+        ramBytes: flags.ram === undefined ? guest.ramBytes : parseSize(flags.ram, '--ram'),
+        clock: flags.clock,
+        disks: flags.disk,
+        reboot: !flags['no-reboot'],
+      },
+      {listen: flags.listen, signal: this.stopSignal, note: (text) => this.note(text)},
+    );
+    if (end.kind === 'halted') this.exitWith(exitCodeOf(end.ending, (text) => this.note(text)));
+    this.note(`recorded: ${logPath}, ${records} records over ${position} steps (${endText(end.kind)})`);
+    return {log: logPath, end: end.kind, ...(end.kind === 'halted' ? {ending: end.ending} : {}), position, records};
+  }
+}
+
+function endText(kind: string): string {
+  switch (kind) {
+    case 'halted':
+      return 'the guest ended';
+    case 'stuck':
+      return 'the guest waits, and nothing can wake it';
+    case 'handedOver':
+      return 'handed over to the backup';
+    default:
+      return 'stopped; ftvm promote carries it on';
+  }
+}

@@ -1,0 +1,96 @@
+// The files that a log's machine was started from: found again by the header's hints or the user's words, and believed only when
+// their digests are the header's.
+
+import {createHash} from 'node:crypto';
+import {existsSync} from 'node:fs';
+import {readFile} from 'node:fs/promises';
+import {basename, dirname, join} from 'node:path';
+import type {BootImages} from '../emulator/config.ts';
+import {FtvmError} from '../errors.ts';
+import {DiskImage} from '../host/disk-image.ts';
+import {withFileErrors} from '../host/file-error.ts';
+import type {Artefact, BaseDisk, LogHeader} from '../logformat/record.ts';
+import {hex} from './divergence.ts';
+
+/** Paths that the user gives in place of the header's hints. */
+export type ArtefactPaths = {
+  kernel?: string | undefined;
+  firmware?: string | undefined;
+  initrd?: string | undefined;
+  disks?: readonly string[];
+};
+
+export type Artefacts = {images: BootImages; disks: DiskImage[]};
+
+/** The option that names a role on the command line. */
+const OPTION: Record<Artefact['role'], string> = {kernel: '--kernel', firmware: '--bios', initrd: '--initrd'};
+
+/** Loads what the header names. Throws FtvmError `mismatchedArtefact` with both digests, or `fileSystem`. */
+export async function loadArtefacts(
+  header: LogHeader,
+  options: {logPath: string; paths?: ArtefactPaths},
+): Promise<Artefacts> {
+  const paths = options.paths ?? {};
+  const images: Partial<Record<Artefact['role'], Uint8Array>> = {};
+  for (const artefact of header.artefacts) {
+    const {role} = artefact;
+    const path = paths[role] ?? found(artefact.pathHint, options.logPath);
+    const bytes = await withFileErrors({doing: `read the ${role}`, path}, () => readFile(path));
+    compare({
+      what: `the ${role}`,
+      path,
+      expected: artefact,
+      actual: sha256(bytes),
+      sizeBytes: bytes.length,
+      option: OPTION[role],
+    });
+    images[role] = new Uint8Array(bytes);
+  }
+  if (images.kernel === undefined)
+    throw new FtvmError('corrupt', 'the log names no kernel', {hint: 'Its header is not complete.'});
+  const disks: DiskImage[] = [];
+  for (const [n, disk] of header.disks.entries())
+    disks.push(await openDisk(disk, {n, logPath: options.logPath, path: paths.disks?.[n]}));
+  return {images: {...images, kernel: images.kernel}, disks};
+}
+
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(bytes).digest());
+}
+
+async function openDisk(
+  disk: BaseDisk,
+  options: {n: number; logPath: string; path: string | undefined},
+): Promise<DiskImage> {
+  const path = options.path ?? found(disk.pathHint, options.logPath);
+  const image = DiskImage.open(path);
+  const actual = await image.digest();
+  compare({what: `disk ${options.n}`, path, expected: disk, actual, sizeBytes: image.sizeBytes, option: '--disk'});
+  return image;
+}
+
+/** A file that was moved together with its log is found beside it. */
+function found(pathHint: string, logPath: string): string {
+  const beside = join(dirname(logPath), basename(pathHint));
+  return !existsSync(pathHint) && existsSync(beside) ? beside : pathHint;
+}
+
+function compare(facts: {
+  what: string;
+  path: string;
+  expected: {sha256: Uint8Array; sizeBytes: number};
+  actual: Uint8Array;
+  sizeBytes: number;
+  option: string;
+}): void {
+  const {what, path, expected, actual, sizeBytes, option} = facts;
+  if (hex(expected.sha256) === hex(actual)) return;
+  throw new FtvmError(
+    'mismatchedArtefact',
+    `${what} is not the one that was recorded: ${path}\n  recorded: sha256 ${hex(expected.sha256)}, ${expected.sizeBytes} bytes\n  found:    sha256 ${hex(actual)}, ${sizeBytes} bytes`,
+    {
+      hint: `Restore the file, or name the right one with ${option} FILE.`,
+      details: {path, expected: hex(expected.sha256), actual: hex(actual)},
+    },
+  );
+}

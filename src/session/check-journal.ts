@@ -1,0 +1,95 @@
+// The journal of a replay: what the log says of outputs and states at a position must be so. It takes its records from the same
+// queue as the log source, which leaves it everything but inputs.
+
+import type {Ending} from '../emulator/config.ts';
+import type {MachineInterface} from '../emulator/machine-interface.ts';
+import type {LogRecord} from '../logformat/record.ts';
+import type {OutputDigest, StateDigest} from './digests.ts';
+import {divergence, hex} from './divergence.ts';
+import type {RecordQueue} from './record-queue.ts';
+import type {Journal, Turn} from './session.ts';
+
+/** What a replay has verified. */
+export type Verified = {records: number; digests: number};
+
+export class CheckJournal implements Journal {
+  readonly #queue: RecordQueue;
+  readonly #stateDigest: StateDigest;
+  readonly #outputDigest: OutputDigest;
+  readonly #onDigest: (position: bigint, digest: Uint8Array) => void;
+  readonly verified: Verified = {records: 0, digests: 0};
+
+  constructor(parts: {
+    queue: RecordQueue;
+    stateDigest: StateDigest;
+    outputDigest: OutputDigest;
+    onDigest?: (position: bigint, digest: Uint8Array) => void;
+  }) {
+    this.#queue = parts.queue;
+    this.#stateDigest = parts.stateDigest;
+    this.#outputDigest = parts.outputDigest;
+    this.#onDigest = parts.onDigest ?? (() => {});
+  }
+
+  append(machine: MachineInterface, turn: Turn): void {
+    this.verified.records += turn.inputs.length;
+    for (const output of turn.outputs) this.#outputDigest.add(output);
+    for (;;) {
+      const next = this.#queue.peek();
+      if (next === undefined || next.record.position !== machine.position || next.record.kind === 'input') break;
+      this.#queue.take();
+      this.verified.records += 1;
+      this.#check(machine, next.record, turn);
+    }
+    const next = this.#queue.peek();
+    if (turn.stop.kind === 'halted' && next !== undefined) {
+      this.#diverged(
+        machine,
+        'the guest',
+        `to go on to position ${next.record.position}`,
+        endingText(turn.stop.ending),
+      );
+    }
+  }
+
+  async room(): Promise<void> {}
+
+  #check(machine: MachineInterface, record: LogRecord, turn: Turn): void {
+    switch (record.kind) {
+      case 'output': {
+        const {through, lengthBytes, digest} = this.#outputDigest.take();
+        const text = (last: bigint, length: number, bytes: Uint8Array): string =>
+          `outputs through ${last}, ${length} bytes, digest ${hex(bytes)}`;
+        const expected = text(record.through, record.lengthBytes, record.digest);
+        const actual = text(through, lengthBytes, digest);
+        if (expected !== actual) this.#diverged(machine, 'outputs', expected, actual);
+        return;
+      }
+      case 'digest': {
+        const digest = this.#stateDigest.compute();
+        if (hex(digest) !== hex(record.digest)) this.#diverged(machine, 'digest', hex(record.digest), hex(digest));
+        this.verified.digests += 1;
+        this.#onDigest(machine.position, digest);
+        return;
+      }
+      case 'end': {
+        if (record.reason !== 'halted') return;
+        const actual = turn.stop.kind === 'halted' ? endingText(turn.stop.ending) : 'a guest that runs on';
+        const expected = record.ending === null ? 'an ending' : endingText(record.ending);
+        if (expected !== actual) this.#diverged(machine, 'ending', expected, actual);
+        return;
+      }
+      default:
+        // Headers, control, takeover and joined records say nothing that the machine could contradict.
+        return;
+    }
+  }
+
+  #diverged(machine: MachineInterface, what: string, expected: string, actual: string): never {
+    throw divergence({position: machine.position, what, expected, actual, recent: this.#queue.recent});
+  }
+}
+
+export function endingText(ending: Ending): string {
+  return ending.kind === 'reset' ? 'a reset' : `power-off with code ${ending.code}`;
+}

@@ -1,0 +1,144 @@
+// Digests: of the machine's whole state, incremental over the pages written since the last one; and of its outputs. XXH3-128: fast,
+// and no shield against forgers, which a comparison of two honest runs does not need.
+
+import {createXXHash128, type IHasher} from 'hash-wasm';
+import type {MachineInterface} from '../emulator/machine-interface.ts';
+import type {Output} from '../emulator/output.ts';
+import {PAGE_BYTES, type PagedMemory} from '../emulator/paged-memory.ts';
+
+export const DIGEST_BYTES = 16;
+const WORDS = DIGEST_BYTES / 4;
+const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
+
+/**
+ * Digest of a machine's state: of every entry of the state table, and of each paged memory. A memory's part is the exclusive or
+ * of its pages' digests (each with its index), so that a page's change costs that page; pages of zeros do not count, so that it
+ * makes no difference whether a page was never written or cleared.
+ */
+export class StateDigest {
+  readonly #machine: MachineInterface;
+  readonly #hasher: IHasher;
+  readonly #memories: MemoryDigest[];
+
+  private constructor(machine: MachineInterface, hasher: IHasher) {
+    this.#machine = machine;
+    this.#hasher = hasher;
+    this.#memories = machine.memories.map((memory) => new MemoryDigest(memory, hasher));
+  }
+
+  static async create(machine: MachineInterface): Promise<StateDigest> {
+    return new StateDigest(machine, await createXXHash128());
+  }
+
+  /** 16 bytes. Pages that were written since the last call are read again; nobody else may call `takeDirty`. */
+  compute(): Uint8Array {
+    for (const memory of this.#memories) memory.update();
+    const hasher = this.#hasher.init();
+    const length = new Uint32Array(1);
+    for (const entry of this.#machine.state.entries) {
+      const bytes = entry.read();
+      length[0] = bytes.length;
+      hasher.update(new Uint8Array(length.buffer));
+      hasher.update(bytes);
+    }
+    for (const memory of this.#memories) hasher.update(memory.bytes);
+    return hasher.digest('binary');
+  }
+
+  /** All pages are taken anew: after a restore. */
+  invalidate(): void {
+    for (const memory of this.#memories) memory.invalidate();
+  }
+}
+
+class MemoryDigest {
+  readonly #memory: PagedMemory;
+  readonly #hasher: IHasher;
+  readonly #sum = new Uint32Array(WORDS);
+  #pages = new Map<number, Uint32Array>();
+  readonly #index = new Uint32Array(1);
+
+  constructor(memory: PagedMemory, hasher: IHasher) {
+    this.#memory = memory;
+    this.#hasher = hasher;
+    this.invalidate();
+  }
+
+  get bytes(): Uint8Array {
+    return new Uint8Array(this.#sum.buffer);
+  }
+
+  update(): void {
+    for (const index of this.#memory.takeDirty()) this.#updatePage(index);
+  }
+
+  invalidate(): void {
+    this.#pages = new Map();
+    this.#sum.fill(0);
+    this.#memory.takeDirty();
+    for (const index of this.#memory.present()) this.#updatePage(index);
+  }
+
+  #updatePage(index: number): void {
+    const old = this.#pages.get(index);
+    if (old !== undefined) this.#toggle(old);
+    const page = this.#memory.page(index);
+    if (page === undefined || ZERO_PAGE.equals(page)) {
+      this.#pages.delete(index);
+      return;
+    }
+    this.#index[0] = index;
+    const digest = this.#hasher.init().update(new Uint8Array(this.#index.buffer)).update(page).digest('binary');
+    const words = new Uint32Array(digest.slice().buffer);
+    this.#pages.set(index, words);
+    this.#toggle(words);
+  }
+
+  #toggle(words: Uint32Array): void {
+    for (let n = 0; n < WORDS; n += 1) this.#sum[n] ^= words[n];
+  }
+}
+
+/** Digest, length and last ordinal of the outputs since the last output record. */
+export class OutputDigest {
+  readonly #hasher: IHasher;
+  #lengthBytes = 0;
+  #through = 0n;
+
+  private constructor(hasher: IHasher) {
+    this.#hasher = hasher;
+    hasher.init();
+  }
+
+  static async create(): Promise<OutputDigest> {
+    return new OutputDigest(await createXXHash128());
+  }
+
+  /** Whether nothing was emitted since the last `take`. */
+  get empty(): boolean {
+    return this.#lengthBytes === 0;
+  }
+
+  add(output: Output): void {
+    if (output.kind === 'packet') {
+      this.#hasher.update(Uint8Array.of(0xff, output.nic, output.bytes.length & 0xff, output.bytes.length >> 8));
+      this.#through = output.ordinal;
+    } else {
+      this.#through = output.ordinal + BigInt(output.bytes.length - 1);
+    }
+    this.#hasher.update(output.bytes);
+    this.#lengthBytes += output.bytes.length;
+  }
+
+  /** What there is so far, and begins anew. */
+  take(): {through: bigint; lengthBytes: number; digest: Uint8Array} {
+    const taken = {
+      through: this.#through,
+      lengthBytes: this.#lengthBytes,
+      digest: this.#hasher.digest('binary').slice(),
+    };
+    this.#hasher.init();
+    this.#lengthBytes = 0;
+    return taken;
+  }
+}

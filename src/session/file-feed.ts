@@ -1,0 +1,81 @@
+// Frames from log files that are complete as they are: one, or several that continue each other.
+
+import {FtvmError} from '../errors.ts';
+import {LogFileReader} from '../host/log-file.ts';
+import {type LogEnd, type LogFrame, LogReader} from '../logformat/log-reader.ts';
+import type {StreamPoint} from '../logformat/stream-point.ts';
+import type {FrameFeed} from './record-queue.ts';
+
+export class FileFeed implements FrameFeed {
+  readonly #paths: readonly string[];
+  #index = 0;
+  #file: LogFileReader;
+  #reader = new LogReader();
+  #previous: StreamPoint | undefined;
+  #end: LogEnd | undefined;
+
+  private constructor(paths: readonly string[], file: LogFileReader) {
+    this.#paths = paths;
+    this.#file = file;
+  }
+
+  static async open(paths: readonly string[]): Promise<FileFeed> {
+    return new FileFeed(paths, await LogFileReader.open(paths[0]));
+  }
+
+  /** How the last file ends, once `next` has given everything. */
+  get end(): LogEnd | undefined {
+    return this.#end;
+  }
+
+  /** The point after the last whole frame. */
+  get point(): StreamPoint | undefined {
+    return this.#reader.point;
+  }
+
+  async next(): Promise<LogFrame | undefined> {
+    for (;;) {
+      const frame = this.#reader.next();
+      if (this.#previous !== undefined && this.#reader.preamble !== undefined) this.#checkChain(this.#previous);
+      if (frame !== undefined) return frame;
+      const bytes = await this.#file.next();
+      if (bytes.length > 0) {
+        this.#reader.push(bytes);
+        continue;
+      }
+      this.#end = this.#reader.end();
+      if (this.#index + 1 >= this.#paths.length) return undefined;
+      await this.#nextFile();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #nextFile(): Promise<void> {
+    this.#previous = this.#reader.point;
+    await this.#file.close();
+    this.#index += 1;
+    this.#file = await LogFileReader.open(this.#paths[this.#index]);
+    this.#reader = new LogReader();
+  }
+
+  /** A file of a chain begins where the one before it ends. */
+  #checkChain(previous: StreamPoint): void {
+    const {point} = this.#reader.preamble as {point: StreamPoint};
+    this.#previous = undefined;
+    const path = this.#paths[this.#index];
+    const same =
+      Buffer.from(point.hash).equals(previous.hash) && Buffer.from(point.lineageId).equals(previous.lineageId);
+    if (point.offset === previous.offset && same) return;
+    throw new FtvmError(
+      'corrupt',
+      `${path} does not continue ${this.#paths[this.#index - 1]}: it starts at byte ${point.offset} of the stream, ${previous.offset} expected`,
+      {
+        hint: 'Give the files of one lineage in their order, without a gap.',
+        details: {path, expected: previous.offset, actual: point.offset},
+      },
+    );
+  }
+}

@@ -1,0 +1,156 @@
+// The live source: what happens in the world becomes inputs. Console bytes, completed disk requests, random bytes, time. It sleeps
+// while the guest waits, and gives the host's event loop its turn between slices.
+
+import type {Input} from '../emulator/input.ts';
+import type {MachineInterface, Stop} from '../emulator/machine-interface.ts';
+import type {Console} from '../host/console.ts';
+import type {HostClock} from '../host/monotonic-clock.ts';
+import {LiveClock} from './live-clock.ts';
+import type {Slice, Source, SourceEnd} from './session.ts';
+import {breathe, Wakeup} from './wakeup.ts';
+
+/** How long a slice should take. */
+const SLICE_NS = 4_000_000n;
+const FIRST_SLICE_STEPS = 200_000;
+const LEAST_SLICE_STEPS = 10_000;
+const MOST_SLICE_STEPS = 100_000_000;
+/** Console bytes in one input. */
+const CONSOLE_INPUT_LIMIT_BYTES = 32 * 1024;
+
+export type LiveSourceParts = {
+  clock: HostClock;
+  console: Console;
+  /** Random bytes, as many as asked for. */
+  entropy(lengthBytes: number): Uint8Array;
+  /** `real` keeps the guest's time near the host's; `virtual` never sleeps while a timer runs. */
+  clockMode: 'real' | 'virtual';
+  /** When an output that waits for its record must be looked after, in the clock's nanoseconds. */
+  outputDueNs(): bigint | undefined;
+};
+
+export class LiveSource implements Source {
+  readonly #parts: LiveSourceParts;
+  readonly #wakeup = new Wakeup();
+  #clock: LiveClock | undefined;
+  #sliceSteps = FIRST_SLICE_STEPS;
+  #sliceStart: {ns: bigint; position: bigint} | undefined;
+  #end: SourceEnd | undefined;
+  #pausedUntil: Promise<void> | undefined;
+  #first: Input[] = [];
+
+  constructor(parts: LiveSourceParts) {
+    this.#parts = parts;
+    parts.console.onInput(() => this.#wakeup.signal());
+  }
+
+  /** Ends the session at the next boundary. */
+  finish(end: SourceEnd): void {
+    this.#end ??= end;
+    this.#wakeup.signal();
+  }
+
+  /** Inputs to be delivered before anything else: what a machine that goes live must learn. */
+  deliverFirst(inputs: readonly Input[]): void {
+    this.#first.push(...inputs);
+  }
+
+  /** The guest stands still until the promise resolves; then time goes on where it stood. */
+  pause(until: Promise<void>): void {
+    this.#pausedUntil = until;
+    this.#wakeup.signal();
+  }
+
+  async next(machine: MachineInterface, stop: Stop): Promise<Slice | SourceEnd> {
+    this.#measure(machine);
+    await breathe();
+    if (this.#first.length > 0) {
+      const inputs = this.#first;
+      this.#first = [];
+      return {inputs, until: machine.position};
+    }
+    this.#clock ??= new LiveClock(this.#parts.clock, machine);
+    for (;;) {
+      if (this.#end !== undefined) return this.#end;
+      if (this.#pausedUntil !== undefined) await this.#standStill();
+      const inputs = this.#arrived(machine);
+      if (inputs.length > 0) return this.#slice(machine, this.#dated(machine, stop, inputs));
+      if (stop.kind !== 'idle') break;
+      const waitMs = this.#waitMs(stop.deadlineTicks);
+      if (waitMs === 'never' && this.#parts.console.ended) return 'stuck';
+      const outputMs = this.#outputWaitMs();
+      if (outputMs === 0) return {inputs: [], until: machine.position};
+      if (waitMs === 0) break;
+      await this.#wakeup.wait(least(waitMs, outputMs));
+    }
+    const correction =
+      this.#parts.clockMode === 'real' && stop.kind !== 'idle' ? this.#clock.correction(machine) : undefined;
+    return this.#slice(machine, correction === undefined ? [] : [correction]);
+  }
+
+  /** What has come since: completions first, as their requests are older than anything typed now. */
+  #arrived(machine: MachineInterface): Input[] {
+    const inputs: Input[] = [];
+    const {disks, entropyBytes} = machine.pendingRequests();
+    disks.forEach((requests, disk) => {
+      if (requests.length > 0) inputs.push({kind: 'disk', disk, count: requests.length, status: 'ok'});
+    });
+    if (entropyBytes > 0) inputs.push({kind: 'entropy', bytes: this.#parts.entropy(entropyBytes)});
+    const room = Math.min(machine.consoleRoomBytes, this.#parts.console.pendingBytes, CONSOLE_INPUT_LIMIT_BYTES);
+    if (room > 0) inputs.push({kind: 'console', bytes: this.#parts.console.take(room)});
+    return inputs;
+  }
+
+  /** A guest that was waiting learns the time with what wakes it. */
+  #dated(machine: MachineInterface, stop: Stop, inputs: Input[]): Input[] {
+    if (this.#parts.clockMode === 'virtual' || stop.kind !== 'idle') return inputs;
+    const present = this.#clock?.toPresent(machine);
+    // Past its deadline the guest shall wake from that first.
+    if (present === undefined) return inputs;
+    if (stop.deadlineTicks !== undefined && present.ticks > stop.deadlineTicks) present.ticks = stop.deadlineTicks;
+    return present.ticks <= machine.mtime ? inputs : [present, ...inputs];
+  }
+
+  #slice(machine: MachineInterface, inputs: Input[]): Slice {
+    this.#sliceStart = {ns: this.#parts.clock.nowNs(), position: machine.position};
+    return {inputs, until: machine.position + BigInt(this.#sliceSteps)};
+  }
+
+  /** How long the waiting guest may sleep. */
+  #waitMs(deadlineTicks: bigint | undefined): number | 'never' {
+    if (deadlineTicks === undefined) return 'never';
+    if (this.#parts.clockMode === 'virtual') return 0;
+    return this.#clock?.untilMs(deadlineTicks) ?? 0;
+  }
+
+  #outputWaitMs(): number | undefined {
+    const due = this.#parts.outputDueNs();
+    if (due === undefined) return undefined;
+    const left = due - this.#parts.clock.nowNs();
+    return left <= 0n ? 0 : Number(left) / 1e6;
+  }
+
+  /** Slices are made as long as this host runs in SLICE_NS. */
+  #measure(machine: MachineInterface): void {
+    if (this.#sliceStart === undefined) return;
+    const steps = Number(machine.position - this.#sliceStart.position);
+    const elapsed = this.#parts.clock.nowNs() - this.#sliceStart.ns;
+    this.#sliceStart = undefined;
+    // Only a slice that ran to its end says something.
+    if (steps < this.#sliceSteps || elapsed <= 0n) return;
+    const wanted = (steps * Number(SLICE_NS)) / Number(elapsed);
+    const bounded = Math.min(Math.max(wanted, this.#sliceSteps / 2), this.#sliceSteps * 2);
+    this.#sliceSteps = Math.round(Math.min(Math.max(bounded, LEAST_SLICE_STEPS), MOST_SLICE_STEPS));
+  }
+
+  async #standStill(): Promise<void> {
+    await this.#pausedUntil;
+    this.#pausedUntil = undefined;
+    this.#clock = undefined;
+    this.#sliceStart = undefined;
+  }
+}
+
+function least(a: number | 'never', b: number | undefined): number | undefined {
+  if (a === 'never') return b;
+  return b === undefined ? a : Math.min(a, b);
+}

@@ -1,0 +1,82 @@
+// The log source: inputs come from records, and the machine runs exactly to where the next record stands. It never sleeps: what
+// the recorder waited for is skipped.
+
+import type {Input} from '../emulator/input.ts';
+import type {MachineInterface, Stop} from '../emulator/machine-interface.ts';
+import {divergence} from './divergence.ts';
+import type {RecordQueue} from './record-queue.ts';
+import type {Slice, Source, SourceEnd} from './session.ts';
+import {breathe} from './wakeup.ts';
+
+/** A long way between two records is cut, so that signals and progress get their turn. */
+const LONGEST_SLICE_STEPS = 20_000_000n;
+
+export class LogSource implements Source {
+  readonly #queue: RecordQueue;
+  readonly #onProgress: (position: bigint) => void;
+  readonly #limit: bigint | undefined;
+  readonly #signal: AbortSignal | undefined;
+  #idleAt = -1n;
+
+  /** `limit`: stop there, though the log goes on (`--to`). */
+  constructor(options: {
+    queue: RecordQueue;
+    onProgress?: (position: bigint) => void;
+    limit?: bigint | undefined;
+    signal?: AbortSignal;
+  }) {
+    this.#queue = options.queue;
+    this.#onProgress = options.onProgress ?? (() => {});
+    this.#limit = options.limit;
+    this.#signal = options.signal;
+  }
+
+  async next(machine: MachineInterface, stop: Stop): Promise<Slice | SourceEnd> {
+    this.#onProgress(machine.position);
+    if (this.#queue.peek() === undefined) await breathe();
+    if (this.#signal?.aborted) return 'stopped';
+    const next = await this.#queue.ahead();
+    if (this.#signal?.aborted) return 'stopped';
+    if (
+      this.#limit !== undefined &&
+      machine.position >= this.#limit &&
+      (next === undefined || next.record.position > this.#limit)
+    ) {
+      return 'logEnded';
+    }
+    if (next === undefined) return 'logEnded';
+    const target = next.record.position;
+    if (target > machine.position) {
+      this.#refuseEndlessWait(machine, stop, target);
+      const until = this.#limit !== undefined && this.#limit < target ? this.#limit : target;
+      const far = machine.position + LONGEST_SLICE_STEPS;
+      if (far < until) await breathe();
+      return {inputs: [], until: far < until ? far : until};
+    }
+    const inputs: Input[] = [];
+    for (let record = this.#queue.peek()?.record; record?.kind === 'input' && record.position === machine.position; ) {
+      inputs.push(record.input);
+      this.#queue.take();
+      record = this.#queue.peek()?.record;
+    }
+    return {inputs, until: machine.position};
+  }
+
+  /** A guest that nothing can wake before the next record is not the recorded one. */
+  #refuseEndlessWait(machine: MachineInterface, stop: Stop, target: bigint): void {
+    if (stop.kind !== 'idle' || stop.deadlineTicks !== undefined) {
+      this.#idleAt = -1n;
+      return;
+    }
+    if (this.#idleAt === machine.position) {
+      throw divergence({
+        position: machine.position,
+        what: 'the guest',
+        expected: `to run on to position ${target}`,
+        actual: 'a wait for an input that the log does not hold',
+        recent: this.#queue.recent,
+      });
+    }
+    this.#idleAt = machine.position;
+  }
+}

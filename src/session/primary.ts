@@ -1,0 +1,140 @@
+// A primary: the session that runs the guest for real. `record` starts one at power-on, `promote` and a promoted backup start one
+// where a log ends. It owns the end of the log, the outputs' release, and what the user and the control socket ask for.
+
+import type {MachineInterface} from '../emulator/machine-interface.ts';
+import type {Output} from '../emulator/output.ts';
+import type {Console} from '../host/console.ts';
+import type {LogFileWriter} from '../host/log-file.ts';
+import type {HostClock} from '../host/monotonic-clock.ts';
+import type {LogWriter} from '../logformat/log-writer.ts';
+import type {EndReason} from '../logformat/record.ts';
+import type {OutputDigest, StateDigest} from './digests.ts';
+import {LiveSource} from './live-source.ts';
+import {LogSink} from './log-sink.ts';
+import {OutputGate} from './output-gate.ts';
+import {RecordJournal} from './record-journal.ts';
+import {Session, type SessionEnd} from './session.ts';
+
+/** Those who follow the log over a channel. */
+export interface Followers {
+  /** Ordinal of the last record that the eligible backup has acknowledged; undefined when there is none. */
+  readonly acknowledgedThrough: bigint | undefined;
+  /** The log has grown, and outputs up to `releasedThrough` have left. */
+  logGrew(state: {writtenThrough: bigint; releasedThrough: bigint; position: bigint}): void;
+  /** Resolves when the eligible backup has acknowledged everything through `ordinal`, or there is none any more. */
+  caughtUp(ordinal: bigint): Promise<void>;
+}
+
+export const NO_FOLLOWERS: Followers = {acknowledgedThrough: undefined, logGrew: () => {}, caughtUp: async () => {}};
+
+export type PrimaryParts = {
+  machine: MachineInterface;
+  stateDigest: StateDigest;
+  outputDigest: OutputDigest;
+  writer: LogWriter;
+  file: LogFileWriter;
+  console: Console;
+  clock: HostClock;
+  clockMode: 'real' | 'virtual';
+  entropy(lengthBytes: number): Uint8Array;
+  followers: Followers;
+  /** Ordinal of the last output that has left already, and what was emitted since: after a takeover. */
+  releasedThrough: bigint;
+  held: readonly Output[];
+};
+
+export class Primary {
+  readonly machine: MachineInterface;
+  readonly source: LiveSource;
+  readonly #parts: PrimaryParts;
+  readonly #journal: RecordJournal;
+  readonly #sink: LogSink;
+  readonly #gate: OutputGate;
+  readonly #session: Session;
+
+  constructor(parts: PrimaryParts) {
+    this.#parts = parts;
+    this.machine = parts.machine;
+    this.#sink = new LogSink(parts.file, {
+      writtenThrough: parts.writer.point.ordinal,
+      onWritten: () => this.followersChanged(),
+    });
+    this.#gate = new OutputGate({
+      sink: (output) => this.#emit(output),
+      allowedThrough: () => this.#allowedThrough(),
+      releasedThrough: parts.releasedThrough,
+    });
+    this.#gate.hold(parts.held);
+    this.#journal = new RecordJournal({
+      writer: parts.writer,
+      sink: this.#sink,
+      clock: parts.clock,
+      stateDigest: parts.stateDigest,
+      outputDigest: parts.outputDigest,
+      releasedThrough: () => this.#gate.releasedThrough,
+      position: parts.machine.position,
+    });
+    this.source = new LiveSource({
+      clock: parts.clock,
+      console: parts.console,
+      entropy: (lengthBytes) => parts.entropy(lengthBytes),
+      clockMode: parts.clockMode,
+      outputDueNs: () => this.#journal.outputDueNs,
+    });
+    this.#session = new Session({
+      machine: parts.machine,
+      source: this.source,
+      journal: this.#journal,
+      gate: this.#gate,
+    });
+  }
+
+  get journal(): RecordJournal {
+    return this.#journal;
+  }
+
+  /** Ordinals: of the last record in the log, of the last output that left, of the last that was emitted. */
+  get progress(): {writtenThrough: bigint; releasedThrough: bigint; emittedThrough: bigint} {
+    const {releasedThrough, emittedThrough} = this.#gate;
+    return {writtenThrough: this.#sink.writtenThrough, releasedThrough, emittedThrough};
+  }
+
+  /** Something was written or acknowledged, or the backup has changed: outputs may leave. */
+  followersChanged(): void {
+    if (this.#sink.failure !== undefined) this.source.finish('stopped');
+    this.#gate.update();
+    this.#parts.followers.logGrew({...this.progress, position: this.machine.position});
+  }
+
+  /**
+   * Runs until the guest halts or somebody ends the session, writes the end into the log, and releases every output that is still
+   * due. Throws FtvmError `fileSystem` when the log cannot be written: the guest has then stopped, and nothing uncovered was shown.
+   */
+  async run(): Promise<SessionEnd> {
+    this.#journal.coverOutputs(this.machine.position);
+    const end = await this.#session.run();
+    if (this.#sink.failure !== undefined) throw this.#sink.failure;
+    const ending = end.kind === 'halted' ? end.ending : null;
+    this.#journal.end(this.machine, {kind: 'end', position: this.machine.position, reason: endReason(end), ending});
+    await this.#sink.drained();
+    await this.#parts.followers.caughtUp(this.#sink.writtenThrough);
+    this.#gate.update();
+    return end;
+  }
+
+  #allowedThrough(): bigint {
+    const acknowledged = this.#parts.followers.acknowledgedThrough;
+    const written = this.#sink.writtenThrough;
+    return this.#journal.outputsCoveredBy(
+      acknowledged !== undefined && acknowledged < written ? acknowledged : written,
+    );
+  }
+
+  #emit(output: Output): void {
+    if (output.kind === 'console') this.#parts.console.write(output.bytes);
+  }
+}
+
+function endReason(end: SessionEnd): EndReason {
+  return end.kind === 'halted' ? 'halted' : end.kind === 'handedOver' ? 'handedOver' : 'stopped';
+}

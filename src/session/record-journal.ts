@@ -1,0 +1,138 @@
+// The journal of a recording session: turns become records, records become frames, frames go to the log. Appending only
+// enqueues. A frame is cut when an output waits for it, when an input came, and else after a while.
+
+import type {MachineInterface} from '../emulator/machine-interface.ts';
+import type {HostClock} from '../host/monotonic-clock.ts';
+import type {LogWriter} from '../logformat/log-writer.ts';
+import type {LogRecord} from '../logformat/record.ts';
+import type {OutputDigest, StateDigest} from './digests.ts';
+import type {Journal, Turn} from './session.ts';
+
+/** Takes frames in order. `through` is the ordinal of the frame's last record. */
+export interface FrameSink {
+  write(frame: Uint8Array, through: bigint): void;
+  /** Bytes that wait to be written. */
+  readonly queuedBytes: number;
+  /** Resolves when less than the limit waits, rejects when writing failed. */
+  drained(): Promise<void>;
+}
+
+/** Console output is gathered for so long before its record is written, so that a chatty boot does not fill the log; */
+const OUTPUT_INTERVAL_NS = 100_000_000n;
+/** less while somebody types. */
+const ECHO_INTERVAL_NS = 5_000_000n;
+const TYPING_NS = 1_000_000_000n;
+/** Inputs that cause no output wait at most so long for their frame. */
+const FLUSH_INTERVAL_NS = 1_000_000_000n;
+/** Steps between two digests of the state. */
+const DIGEST_INTERVAL_STEPS = 1n << 28n;
+/** Frames waiting for the disk, beyond which the guest waits. */
+const QUEUE_LIMIT_BYTES = 16 << 20;
+
+export class RecordJournal implements Journal {
+  readonly #writer: LogWriter;
+  readonly #sink: FrameSink;
+  readonly #clock: HostClock;
+  readonly #stateDigest: StateDigest;
+  readonly #outputDigest: OutputDigest;
+  readonly #releasedThrough: () => bigint;
+  #lastDigestAt: bigint;
+  #lastOutputNs = 0n;
+  #lastFlushNs: bigint;
+  #lastTypedNs = -TYPING_NS;
+  /** Output records that were written, oldest first: the ordinal of the record, and of the last output that it covers. */
+  #outputRecords: {record: bigint; through: bigint}[] = [];
+
+  constructor(parts: {
+    writer: LogWriter;
+    sink: FrameSink;
+    clock: HostClock;
+    stateDigest: StateDigest;
+    outputDigest: OutputDigest;
+    releasedThrough: () => bigint;
+    position: bigint;
+  }) {
+    this.#writer = parts.writer;
+    this.#sink = parts.sink;
+    this.#clock = parts.clock;
+    this.#stateDigest = parts.stateDigest;
+    this.#outputDigest = parts.outputDigest;
+    this.#releasedThrough = parts.releasedThrough;
+    this.#lastDigestAt = parts.position;
+    this.#lastFlushNs = parts.clock.nowNs();
+  }
+
+  append(machine: MachineInterface, turn: Turn): void {
+    for (const input of turn.inputs) this.#writer.append({kind: 'input', position: turn.from, input});
+    for (const output of turn.outputs) this.#outputDigest.add(output);
+    const urgent =
+      turn.inputs.some((input) => input.kind === 'packet') || turn.outputs.some((output) => output.kind === 'packet');
+    if (machine.position - this.#lastDigestAt >= DIGEST_INTERVAL_STEPS) this.#appendDigest(machine);
+    const nowNs = this.#clock.nowNs();
+    if (turn.inputs.some((input) => input.kind === 'console')) this.#lastTypedNs = nowNs;
+    const outputDue = !this.#outputDigest.empty && nowNs >= this.#outputDueNs(nowNs);
+    if (outputDue || (urgent && !this.#outputDigest.empty)) this.#appendOutput(machine.position, nowNs);
+    if (urgent || outputDue || nowNs - this.#lastFlushNs >= FLUSH_INTERVAL_NS) this.flush();
+  }
+
+  async room(): Promise<void> {
+    if (this.#sink.queuedBytes > QUEUE_LIMIT_BYTES) await this.#sink.drained();
+  }
+
+  /** When a waiting output's record will be due, in nanoseconds of the clock; undefined when none waits. */
+  get outputDueNs(): bigint | undefined {
+    return this.#outputDigest.empty ? undefined : this.#outputDueNs(this.#clock.nowNs());
+  }
+
+  #outputDueNs(nowNs: bigint): bigint {
+    return this.#lastOutputNs + (nowNs - this.#lastTypedNs < TYPING_NS ? ECHO_INTERVAL_NS : OUTPUT_INTERVAL_NS);
+  }
+
+  /** Appends a record of the session's own (control, takeover, joined). */
+  appendRecord(record: LogRecord): bigint {
+    return this.#writer.append(record);
+  }
+
+  /** The last records: outputs that wait, a digest, the end; and everything goes to the log. */
+  end(machine: MachineInterface, record: Extract<LogRecord, {kind: 'end'}>): void {
+    if (!this.#outputDigest.empty) this.#appendOutput(machine.position, this.#clock.nowNs());
+    this.#appendDigest(machine);
+    this.#writer.append(record);
+    this.flush();
+  }
+
+  /** Writes the record of what was emitted so far, at once. */
+  coverOutputs(position: bigint): void {
+    if (!this.#outputDigest.empty) this.#appendOutput(position, this.#clock.nowNs());
+    this.flush();
+  }
+
+  /** Hands everything appended to the sink. */
+  flush(): void {
+    for (;;) {
+      const frame = this.#writer.takeFrame({releasedThrough: this.#releasedThrough()});
+      if (frame === undefined) break;
+      this.#sink.write(frame, this.#writer.point.ordinal);
+    }
+    this.#lastFlushNs = this.#clock.nowNs();
+  }
+
+  /** Ordinal of the last output whose record has an ordinal of at most `record`. */
+  outputsCoveredBy(record: bigint): bigint {
+    while (this.#outputRecords.length > 1 && this.#outputRecords[1].record <= record) this.#outputRecords.shift();
+    const first = this.#outputRecords[0];
+    return first !== undefined && first.record <= record ? first.through : 0n;
+  }
+
+  #appendOutput(position: bigint, nowNs: bigint): void {
+    const {through, lengthBytes, digest} = this.#outputDigest.take();
+    const record = this.#writer.append({kind: 'output', position, through, lengthBytes, digest});
+    this.#outputRecords.push({record, through});
+    this.#lastOutputNs = nowNs;
+  }
+
+  #appendDigest(machine: MachineInterface): void {
+    this.#writer.append({kind: 'digest', position: machine.position, digest: this.#stateDigest.compute()});
+    this.#lastDigestAt = machine.position;
+  }
+}

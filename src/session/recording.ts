@@ -1,0 +1,119 @@
+// `record`: a machine at power-on, a new log, and the primary that joins them.
+
+import {randomBytes} from 'node:crypto';
+import {readFileSync} from 'node:fs';
+import {hostname} from 'node:os';
+import {resolve} from 'node:path';
+import type {BootImages, MachineConfig} from '../emulator/config.ts';
+import {MACHINE_VERSION, Machine} from '../emulator/machine.ts';
+import type {Console} from '../host/console.ts';
+import {controlSocketPath} from '../host/control-socket.ts';
+import {DiskImage} from '../host/disk-image.ts';
+import {LogFileWriter} from '../host/log-file.ts';
+import {HOST_CLOCK} from '../host/monotonic-clock.ts';
+import {FORMAT_VERSION} from '../logformat/limits.ts';
+import {LogWriter} from '../logformat/log-writer.ts';
+import {encodePreamble} from '../logformat/preamble.ts';
+import type {Artefact, LogHeader, RecorderHost} from '../logformat/record.ts';
+import {startOfLineage} from '../logformat/stream-point.ts';
+import {FTVM_VERSION} from '../version.ts';
+import {sha256} from './artefacts.ts';
+import {OutputDigest, StateDigest} from './digests.ts';
+import {type Followers, Primary} from './primary.ts';
+
+export type RecordOptions = {
+  logPath: string;
+  overwrite: boolean;
+  boot: 'elf' | 'linux';
+  images: BootImages;
+  /** Where the images came from. */
+  paths: {kernel: string; firmware?: string; initrd?: string};
+  commandLine: string;
+  ramBytes: number;
+  clock: 'real' | 'virtual';
+  disks: readonly string[];
+  reboot: boolean;
+  console: Console;
+  followers: Followers;
+};
+
+/** A first guess of how fast this host runs the guest; a clock input corrects it within a quarter of a second. */
+const STEPS_PER_TICK = 20;
+
+/** Prepares the machine and its log; the guest's first step is `run`'s. Throws FtvmError for whatever cannot be opened or started. */
+export async function startRecording(options: RecordOptions): Promise<Primary> {
+  const disks = options.disks.map((path) => DiskImage.open(path));
+  const header = await describe(options, disks);
+  const machine = new Machine(header.config, options.images, disks);
+  const start = startOfLineage(header.lineageId);
+  const file = await LogFileWriter.create(options.logPath, {overwrite: options.overwrite});
+  await file.append(encodePreamble({startsWith: 'powerOn', point: start}));
+  const writer = new LogWriter(start);
+  writer.append({kind: 'header', position: 0n, ...header});
+  return new Primary({
+    machine,
+    stateDigest: await StateDigest.create(machine),
+    outputDigest: await OutputDigest.create(),
+    writer,
+    file,
+    console: options.console,
+    clock: HOST_CLOCK,
+    clockMode: options.clock,
+    entropy: (lengthBytes) => new Uint8Array(randomBytes(lengthBytes)),
+    followers: options.followers,
+    releasedThrough: 0n,
+    held: [],
+  });
+}
+
+async function describe(options: RecordOptions, disks: readonly DiskImage[]): Promise<LogHeader> {
+  const {images, paths} = options;
+  const artefacts: Artefact[] = [];
+  for (const role of ['kernel', 'firmware', 'initrd'] as const) {
+    const bytes = images[role];
+    const path = paths[role];
+    if (bytes === undefined || path === undefined) continue;
+    artefacts.push({role, sha256: sha256(bytes), sizeBytes: bytes.length, pathHint: resolve(path)});
+  }
+  const virtual = options.clock === 'virtual';
+  const config: MachineConfig = {
+    ramBytes: options.ramBytes,
+    boot: options.boot,
+    commandLine: options.commandLine,
+    // A virtual run shall be reproducible by typing the same command again.
+    epochNs: virtual ? 0n : HOST_CLOCK.wallNs(),
+    rngSeed: virtual ? new Uint8Array(32) : new Uint8Array(randomBytes(32)),
+    stepsPerTick: STEPS_PER_TICK,
+    clock: options.clock,
+    disks: disks.map(({sizeBytes}) => ({sizeBytes})),
+    nics: [],
+    entropy: !virtual,
+    reboot: options.reboot,
+  };
+  const baseDisks = [];
+  for (const disk of disks)
+    baseDisks.push({sha256: await disk.digest(), sizeBytes: disk.sizeBytes, pathHint: resolve(disk.path)});
+  return {
+    formatVersion: FORMAT_VERSION,
+    machineVersion: MACHINE_VERSION,
+    ftvmVersion: FTVM_VERSION,
+    config,
+    artefacts,
+    disks: baseDisks,
+    lineageId: new Uint8Array(randomBytes(16)),
+    arbiter: null,
+    host: thisHost(),
+    controlSocket: controlSocketPath(options.logPath),
+  };
+}
+
+/** Who records here and now. */
+export function thisHost(): RecorderHost {
+  let bootId = '';
+  try {
+    bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    // Not Linux: then a recorder on this host cannot be told from one before a reboot, and is not believed dead.
+  }
+  return {hostname: hostname(), bootId, pid: process.pid};
+}
