@@ -46,6 +46,7 @@ describe('the mirrors of this host', () => {
       'E: something else',
     ].join('\n');
     assert.deepEqual(mirrorsOf(printed), ['http://m.example/debian', 'https://other.example/pub/debian']);
+    assert.deepEqual(mirrorsOf(printed.split('\n').toReversed().join('\n'))[0], 'http://m.example/debian');
     assert.deepEqual(mirrorsOf(''), []);
   });
 });
@@ -73,8 +74,9 @@ describe('the private apt', function () {
   after(() => rmSync(root, {recursive: true, force: true}));
 
   it('refuses an archive that was altered in its cache, and fetches it again', async () => {
-    const apt = await PrivateApt.create(join(root, 'a'), host);
-    await apt.update(ignore);
+    // The first mirror is somebody else's: passed over.
+    const mirrors = [`file:${join(root, 'nothing')}`, ...host.mirrors];
+    const apt = await PrivateApt.open(join(root, 'a'), {...host, mirrors}, ignore);
     const packages = await apt.resolve([SMALL_PACKAGE]);
     await apt.download(packages, ignore);
     const [first] = packages;
@@ -86,7 +88,7 @@ describe('the private apt', function () {
   });
 
   it('names a package that does not exist, and takes no options for packages', async () => {
-    const apt = await PrivateApt.create(join(root, 'a'), host);
+    const apt = await PrivateApt.open(join(root, 'a'), host, ignore);
     await assert.rejects(
       apt.resolve(['no-such-package-anywhere']),
       isError('package', /no package no-such-package-anywhere/),
@@ -106,13 +108,18 @@ describe('the private apt', function () {
       release.replace('Origin: Debian', 'Origin: Dabian'),
       'latin1',
     );
-    const apt = await PrivateApt.create(join(root, 'b'), {...host, mirrors: [`file:${mirror}`]});
-    await assert.rejects(apt.update(ignore), isError('package', /signature does not verify/));
+    const open = PrivateApt.open(join(root, 'b'), {...host, mirrors: [`file:${mirror}`]}, ignore);
+    await assert.rejects(open, isError('package', /signature does not verify/));
   });
 
-  it('names a mirror that cannot be reached', async () => {
-    const apt = await PrivateApt.create(join(root, 'c'), {...host, mirrors: ['http://127.0.0.1:1/debian']});
-    await assert.rejects(apt.update(ignore), isError('network', /cannot fetch the package index/));
+  it('names mirrors that cannot be reached or have no Debian 13', async () => {
+    const open = (mirrors: string[]) => PrivateApt.open(join(root, 'c'), {...host, mirrors}, ignore);
+    const nothing = `file:${join(root, 'nothing')}`;
+    await assert.rejects(open([nothing]), isError('unsupportedHost', /no mirror .* has Debian 13/));
+    await assert.rejects(
+      open([nothing, 'http://127.0.0.1:1/debian']),
+      isError('network', /cannot fetch the package index/),
+    );
   });
 });
 

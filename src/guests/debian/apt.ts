@@ -262,7 +262,7 @@ function aptError(what: string, {stdout, stderr, exitCode}: ToolResult): FtvmErr
   }
   if (/does not have a Release file|no longer has a Release file/.test(stderr)) {
     return new FtvmError('unsupportedHost', `cannot ${what}: no mirror that apt uses here has Debian 13 (${SUITE})`, {
-      hint: 'Add a Debian mirror to /etc/apt/sources.list.d; it may be disabled for your own packages by pinning.',
+      hint: 'Add a Debian mirror to /etc/apt/sources.list.d.',
       details,
     });
   }
