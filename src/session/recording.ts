@@ -16,10 +16,10 @@ import {LogWriter} from '../logformat/log-writer.ts';
 import {encodePreamble} from '../logformat/preamble.ts';
 import type {Artefact, LogHeader, RecorderHost} from '../logformat/record.ts';
 import {startOfLineage} from '../logformat/stream-point.ts';
-import {FTVM_VERSION} from '../version.ts';
 import {sha256} from './artefacts.ts';
 import {OutputDigest, StateDigest} from './digests.ts';
 import {type Followers, Primary} from './primary.ts';
+import {FTVM_VERSION} from './version.ts';
 
 export type RecordOptions = {
   logPath: string;

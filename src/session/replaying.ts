@@ -9,7 +9,6 @@ import {toFileError} from '../host/file-error.ts';
 import type {LogEnd} from '../logformat/log-reader.ts';
 import type {LogHeader} from '../logformat/record.ts';
 import {encodeState} from '../logformat/state-file.ts';
-import {FTVM_VERSION} from '../version.ts';
 import {type ArtefactPaths, loadArtefacts} from './artefacts.ts';
 import {CheckJournal, type Verified} from './check-journal.ts';
 import {OutputDigest, StateDigest} from './digests.ts';
@@ -17,6 +16,7 @@ import {FileFeed} from './file-feed.ts';
 import {LogSource} from './log-source.ts';
 import {RecordQueue} from './record-queue.ts';
 import {type Gate, Session, type SessionEnd} from './session.ts';
+import {FTVM_VERSION} from './version.ts';
 
 export type ReplayOptions = {
   /** The log, or the files that hold its parts in order. */

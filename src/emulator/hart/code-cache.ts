@@ -5,7 +5,7 @@ import {decode, INSTRUCTIONS} from '../isa/decoder.ts';
 import * as layout from '../layout.ts';
 import {PAGE, type Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
-import {isBranch, OPERATION, writesInteger} from '../wasm/interpreter.ts';
+import {isBranch, OPERATION, writesInteger} from '../wasm/slot.ts';
 import type {Pmp} from './pmp.ts';
 
 /** What of an instruction's word depends on the instruction alone. */

@@ -1,0 +1,101 @@
+// Cold instructions: those that call functions, or reach memory atomically, live in functions of their own, so that the
+// interpreter's main loop stays small.
+
+import type {OperandName, ValueType} from '../isa/expression.ts';
+import type {Instruction} from '../isa/instruction.ts';
+import * as layout from '../layout.ts';
+import type {ModuleWriter} from './encoder.ts';
+import {lowerStatements, type Push, type Target} from './lower.ts';
+import {SlotTarget} from './slot-target.ts';
+
+/** A cold instruction: a function (bits) → status, called with PC and LEFT in memory. */
+class ColdTarget extends SlotTarget implements Target {
+  protected override readonly word = 1;
+  protected override readonly bits = 0;
+  readonly #scratch = 2;
+  static readonly locals: readonly ValueType[] = ['i32', 'i32'];
+
+  lower(instruction: Instruction): void {
+    this.code.localGet(this.bits).op('i32.wrap_i64').localSet(this.word);
+    this.floatingPointState(instruction);
+    lowerStatements(this, instruction.statements);
+    this.code.i32Const(0);
+  }
+
+  localIndex(id: number): number {
+    return 3 + id;
+  }
+
+  operand(name: OperandName): void {
+    switch (name) {
+      case 'rs1':
+        return this.register(layout.X, 16);
+      case 'rs2':
+        return this.register(layout.X, 21);
+      case 'fs1':
+        return this.register(layout.F, 16);
+      case 'fs2':
+        return this.register(layout.F, 21);
+      case 'fs3':
+        return this.register(layout.F, 26);
+      case 'imm':
+        return this.immediate();
+      case 'rm':
+        return this.roundingMode(this.#scratch);
+      default:
+        throw new Error(`a cold instruction cannot use ${name}`);
+    }
+  }
+
+  atomicAddress(sizeBytes: 4 | 8, intent: 'read' | 'write', address: Push): void {
+    const {code} = this;
+    address();
+    code.op('i32.wrap_i64');
+    address();
+    code.i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
+    code
+      .i32Const(sizeBytes)
+      .i32Const(intent === 'write' ? 1 : 0)
+      .call(this.functionIndex('atomic'));
+    code
+      .localTee(this.#scratch)
+      .i32Const(-1)
+      .op('i32.eq')
+      .if(() => this.leave());
+    code.localGet(this.#scratch);
+  }
+
+  protected override leave(): void {
+    this.code.i32Const(1).return();
+  }
+
+  protected override spill(): void {}
+
+  branch = notCold;
+  jump = notCold;
+  guestLoad = notCold;
+  guestStore = notCold;
+  system = notCold;
+}
+
+function notCold(): never {
+  throw new Error('only the main loop can do this');
+}
+
+/** Adds the function of a cold instruction and returns its index. */
+export function addColdFunction(
+  module: ModuleWriter,
+  functions: ReadonlyMap<string, number>,
+  instruction: Instruction,
+): number {
+  const index = module.declare({params: ['i64'], results: ['i32']});
+  const target = new ColdTarget(functions);
+  target.lower(instruction);
+  module.define(index, {
+    params: ['i64'],
+    results: ['i32'],
+    locals: [...ColdTarget.locals, ...instruction.localTypes],
+    code: target.code,
+  });
+  return index;
+}

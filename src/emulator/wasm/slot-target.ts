@@ -1,0 +1,102 @@
+// What generated code of both kinds of interpreter functions shares: operands and results through a decoded slot.
+
+import type {Instruction} from '../isa/instruction.ts';
+import * as layout from '../layout.ts';
+import {CodeWriter} from './encoder.ts';
+import type {Push} from './lower.ts';
+import {dirtiesFloatingPoint, SYSTEM_ACTIONS, usesFloatingPoint} from './slot.ts';
+
+/** What both targets share: registers and immediates in a decoded slot. */
+export abstract class SlotTarget {
+  readonly code = new CodeWriter();
+  protected readonly functions: ReadonlyMap<string, number>;
+  protected abstract readonly word: number;
+  protected abstract readonly bits: number;
+  /** Leaves for the trap handler, PC and LEFT being in memory. */
+  protected abstract leave(): void;
+  /** Makes sure that PC and LEFT are in memory. */
+  protected abstract spill(): void;
+
+  constructor(functions: ReadonlyMap<string, number>) {
+    this.functions = functions;
+  }
+
+  functionIndex(name: string): number {
+    const index = this.functions.get(name);
+    if (index === undefined) throw new Error(`no function is called ${name}`);
+    return index;
+  }
+
+  protected register(base: number, bit: number): void {
+    this.registerOffset(bit);
+    this.code.memory('i64.load', base);
+  }
+
+  /** Pushes 8 × the register field that starts at `bit`. */
+  protected registerOffset(bit: number): void {
+    const mask = bit === 10 ? 0x1f8 : 0xf8;
+    this.code
+      .localGet(this.word)
+      .i32Const(bit - 3)
+      .op('i32.shr_u')
+      .i32Const(mask)
+      .op('i32.and');
+  }
+
+  protected immediate(): void {
+    this.code.localGet(this.bits).i64Const(32n).op('i64.shr_s');
+  }
+
+  /** The effective rounding mode; a reserved one is an illegal instruction. */
+  protected roundingMode(scratch: number): void {
+    const {code} = this;
+    this.immediate();
+    code.op('i32.wrap_i64').localTee(scratch).i32Const(7).op('i32.eq');
+    code.if(
+      () => code.i32Const(0).memory('i32.load', layout.FRM),
+      () => code.localGet(scratch),
+      'i32',
+    );
+    code
+      .localTee(scratch)
+      .i32Const(4)
+      .op('i32.gt_u')
+      .if(() => this.illegal());
+    code.localGet(scratch);
+  }
+
+  setRd(value: Push): void {
+    this.registerOffset(10);
+    value();
+    this.code.memory('i64.store', layout.X);
+  }
+
+  setFd(value: Push): void {
+    this.registerOffset(10);
+    value();
+    this.code.memory('i64.store', layout.F);
+  }
+
+  /** mstatus.FS is checked before, and becomes dirty with, whatever changes the FP state. */
+  protected floatingPointState(instruction: Instruction): void {
+    const {code} = this;
+    if (!usesFloatingPoint(instruction)) return;
+    code
+      .i32Const(0)
+      .memory('i32.load', layout.FS)
+      .op('i32.eqz')
+      .if(() => this.illegal());
+    if (dirtiesFloatingPoint(instruction)) code.i32Const(0).i32Const(3).memory('i32.store', layout.FS);
+  }
+
+  protected illegal(): void {
+    this.spill();
+    this.code
+      .i32Const(SYSTEM_ACTIONS.indexOf('illegal'))
+      .i32Const(0)
+      .call(this.functionIndex('system'))
+      .op('i32.eqz')
+      .op('i32.eqz');
+    this.code.if(() => this.leave());
+  }
+}

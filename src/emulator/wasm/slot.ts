@@ -1,0 +1,69 @@
+// What the interpreter and the hart agree on: the decoded slot's word, the codes of actions and accesses, and the slow paths that
+// generated code calls. Decoding (hart/code-cache.ts) writes what the generated interpreter reads.
+
+import type {Expr, GuestAccess, Statement, SystemAction} from '../isa/expression.ts';
+import type {Instruction} from '../isa/instruction.ts';
+
+/**
+ * The interpreter word, the low half of a decoded slot; the immediate is the high half (a branch's is relative to the next
+ * instruction, a system instruction's is the instruction itself).
+ * | bits | 0–9 | 10–15 | 16–20 | 21–25 | 26–30 | 31 |
+ * | | operation | rd (32: x0 as a destination) | rs1 | rs2 | rs3 | 4 bytes long |
+ */
+export const OPERATION = {undecoded: 0, pageEnd: 1, refetch: 2, illegal: 3, firstInstruction: 4} as const;
+
+/** Codes of system actions, in the first argument of the `system` import. */
+export const SYSTEM_ACTIONS: readonly SystemAction[] = [
+  'csr',
+  'ecall',
+  'ebreak',
+  'mret',
+  'sret',
+  'wfi',
+  'sfence.vma',
+  'illegal',
+];
+
+/** Kinds of guest accesses, as numbers for the slow paths: size in bytes, with bit 4 set for sign extension. */
+export const ACCESS_KINDS: Record<GuestAccess, number> = {i8: 17, u8: 1, i16: 18, u16: 2, i32: 20, u32: 4, i64: 8};
+
+/** The slow paths. A status of 1 means: the hart has changed pc or the mode; go on from PC. Addresses are split in halves. */
+export type SlowPaths = {
+  /** Makes the fetch cache hold the page of PC, or takes the trap. */
+  fetch(): void;
+  /** Decodes the slot at this offset. */
+  decode(slot: number): void;
+  /** Decodes the instruction at PC into REFETCH_SLOT: one that ends on the next page, or that PMP must be asked about each time. */
+  refetch(): number;
+  /** Loads into VALUE. */
+  load(low: number, high: number, kind: number): number;
+  /** Stores from VALUE. */
+  store(low: number, high: number, kind: number): number;
+  /** Offset in RAM, or -1 after a trap. `write`: 1 for store-conditionals and atomic operations. */
+  atomic(low: number, high: number, sizeBytes: number, write: number): number;
+  system(action: number, bits: number): number;
+};
+
+/** Whether any statement or expression of the instruction satisfies the predicate. */
+function contains(instruction: Instruction, predicate: (node: Statement | Expr) => boolean): boolean {
+  const visit = (value: unknown): boolean => {
+    if (Array.isArray(value)) return value.some(visit);
+    if (typeof value !== 'object' || value === null) return false;
+    return ('kind' in value && predicate(value as Statement | Expr)) || Object.values(value).some(visit);
+  };
+  return visit(instruction.statements);
+}
+
+/** Instructions that call functions or go through the slow path for atomics live outside the main loop, which keeps it small. */
+export function isCold(instruction: Instruction): boolean {
+  return contains(instruction, (node) => node.kind === 'call' || node.kind === 'atomicAddress');
+}
+
+export const writesInteger = (instruction: Instruction): boolean =>
+  contains(instruction, (node) => node.kind === 'setRd');
+export const isBranch = (instruction: Instruction): boolean => contains(instruction, (node) => node.kind === 'branch');
+export const usesFloatingPoint = (instruction: Instruction): boolean =>
+  contains(instruction, (node) => node.kind === 'setFd' || (node.kind === 'operand' && node.operand.startsWith('fs')));
+/** Whether it makes mstatus.FS dirty: it writes an FP register, or may accrue exceptions. */
+export const dirtiesFloatingPoint = (instruction: Instruction): boolean =>
+  contains(instruction, (node) => node.kind === 'setFd' || node.kind === 'call');
