@@ -231,10 +231,11 @@ export const CSRS: readonly CsrRow[] = [
   {name: 'frm', number: 0x002, mask: ALL},
   {name: 'fcsr', number: 0x003, mask: ALL},
   {name: 'sscratch', number: 0x140, mask: ALL},
-  {name: 'sepc', number: 0x141, mask: ALL},
+  // Bit 0 of sepc and mepc is always zero; QEMU 7.2 keeps what was written.
+  {name: 'sepc', number: 0x141, mask: ALL & ~1n},
   {name: 'scause', number: 0x142, mask: 0x8000000000000000n | 0xfn},
   {name: 'stval', number: 0x143, mask: ALL},
-  {name: 'mepc', number: 0x341, mask: ALL},
+  {name: 'mepc', number: 0x341, mask: ALL & ~1n},
   {name: 'mcause', number: 0x342, mask: 0x8000000000000000n | 0xfn},
   {name: 'mtval', number: 0x343, mask: ALL},
   // Synchronous causes that a lower mode can raise; ecall from M (11) and the reserved ones are left out.

@@ -1,5 +1,6 @@
 // The machines that the differential tests run: QEMU, the oracle, and ours. A test gets both by looping over `runners`.
 
+import {runFtvm} from '../support/ftvm-machine.ts';
 import {type GuestResult, type GuestRun, qemuMissing, runQemu} from '../support/qemu.ts';
 
 export interface GuestRunner {
@@ -10,5 +11,6 @@ export interface GuestRunner {
 }
 
 export const oracle: GuestRunner = {name: 'QEMU', missing: qemuMissing, run: runQemu};
+export const ours: GuestRunner = {name: 'ftvm', missing: () => undefined, run: runFtvm};
 
-export const runners: GuestRunner[] = [oracle];
+export const runners: GuestRunner[] = [oracle, ours];
