@@ -3,10 +3,10 @@
 
 import type {Ending} from '../emulator/config.ts';
 import type {MachineInterface} from '../emulator/machine-interface.ts';
-import type {LogRecord} from '../logformat/record.ts';
+import type {EndReason} from '../logformat/record.ts';
 import type {OutputDigest, StateDigest} from './digests.ts';
 import {divergence, hex} from './divergence.ts';
-import type {RecordQueue} from './record-queue.ts';
+import type {QueuedRecord, RecordQueue} from './record-queue.ts';
 import type {Journal, Turn} from './session.ts';
 
 /** What a replay has verified. */
@@ -18,6 +18,14 @@ export class CheckJournal implements Journal {
   readonly #outputDigest: OutputDigest;
   readonly #onDigest: (position: bigint, digest: Uint8Array) => void;
   readonly verified: Verified = {records: 0, digests: 0};
+  /** Ordinal of the last output that a record covers. */
+  coveredThrough = 0n;
+  /** What `rtc` inputs have moved the real-time clock by. */
+  rtcOffsetNs = 0n;
+  /** The generation that writes the log: 1, and one more for each takeover. */
+  generation = 1;
+  /** What the last `end` record said, while nothing follows it. */
+  ended: EndReason | undefined;
 
   constructor(parts: {
     queue: RecordQueue;
@@ -33,12 +41,13 @@ export class CheckJournal implements Journal {
 
   append(machine: MachineInterface, turn: Turn): void {
     this.verified.records += turn.inputs.length;
+    for (const input of turn.inputs) if (input.kind === 'rtc') this.rtcOffsetNs = input.offsetNs;
     for (const output of turn.outputs) this.#outputDigest.add(output);
     for (;;) {
       const next = this.#queue.peek();
       if (next === undefined || next.record.position !== machine.position || next.record.kind === 'input') break;
       this.#queue.take();
-      this.verified.records += 1;
+      if (next.record.kind !== 'advance') this.verified.records += 1;
       this.#check(machine, next.record, turn);
     }
     const next = this.#queue.peek();
@@ -54,9 +63,10 @@ export class CheckJournal implements Journal {
 
   async room(): Promise<void> {}
 
-  #check(machine: MachineInterface, record: LogRecord, turn: Turn): void {
+  #check(machine: MachineInterface, record: QueuedRecord['record'], turn: Turn): void {
     switch (record.kind) {
       case 'output': {
+        this.coveredThrough = record.through;
         const {through, lengthBytes, digest} = this.#outputDigest.take();
         const text = (last: bigint, length: number, bytes: Uint8Array): string =>
           `outputs through ${last}, ${length} bytes, digest ${hex(bytes)}`;
@@ -72,7 +82,12 @@ export class CheckJournal implements Journal {
         this.#onDigest(machine.position, digest);
         return;
       }
+      case 'takeover':
+        this.generation = record.generation;
+        this.ended = undefined;
+        return;
       case 'end': {
+        this.ended = record.reason;
         if (record.reason !== 'halted') return;
         const actual = turn.stop.kind === 'halted' ? endingText(turn.stop.ending) : 'a guest that runs on';
         const expected = record.ending === null ? 'an ending' : endingText(record.ending);

@@ -2,17 +2,19 @@
 
 import {FtvmError} from '../errors.ts';
 import {recordToLine} from '../logformat/records-text.ts';
-import type {NumberedRecord} from './record-queue.ts';
+import type {QueuedRecord} from './record-queue.ts';
 
 export function divergence(facts: {
   position: bigint;
   what: string;
   expected: string;
   actual: string;
-  recent: readonly NumberedRecord[];
+  recent: readonly QueuedRecord[];
 }): FtvmError {
   const {position, what, expected, actual, recent} = facts;
-  const last = recent.map(({ordinal, record}) => `\n  ${recordToLine(record, {ordinal})}`).join('');
+  const last = recent
+    .map(({ordinal, record}) => (record.kind === 'advance' ? '' : `\n  ${recordToLine(record, {ordinal})}`))
+    .join('');
   return new FtvmError(
     'divergence',
     `replay diverged at position ${position}: ${what} expected ${expected}, got ${actual}${last === '' ? '' : `\nlast records:${last}`}`,

@@ -19,8 +19,8 @@ import {Session, type SessionEnd} from './session.ts';
 export interface Followers {
   /** Ordinal of the last record that the eligible backup has acknowledged; undefined when there is none. */
   readonly acknowledgedThrough: bigint | undefined;
-  /** The log has grown, and outputs up to `releasedThrough` have left. */
-  logGrew(state: {writtenThrough: bigint; releasedThrough: bigint; position: bigint}): void;
+  /** The log has grown, or outputs have left. `quietPosition`: everything that happened up to there is in the log. */
+  logGrew(state: {writtenThrough: bigint; releasedThrough: bigint; quietPosition: bigint | undefined}): void;
   /** Resolves when the eligible backup has acknowledged everything through `ordinal`, or there is none any more. */
   caughtUp(ordinal: bigint): Promise<void>;
 }
@@ -41,6 +41,8 @@ export type PrimaryParts = {
   /** Ordinal of the last output that has left already, and what was emitted since: after a takeover. */
   releasedThrough: bigint;
   held: readonly Output[];
+  /** Ordinal of the last output that a record of the log covers already. */
+  coveredThrough: bigint;
 };
 
 export class Primary {
@@ -73,6 +75,7 @@ export class Primary {
       outputDigest: parts.outputDigest,
       releasedThrough: () => this.#gate.releasedThrough,
       position: parts.machine.position,
+      coveredThrough: parts.coveredThrough,
     });
     this.source = new LiveSource({
       clock: parts.clock,
@@ -85,7 +88,10 @@ export class Primary {
       machine: parts.machine,
       source: this.source,
       journal: this.#journal,
-      gate: this.#gate,
+      gate: {
+        hold: (outputs) => this.#gate.hold(outputs),
+        update: () => this.followersChanged(),
+      },
     });
   }
 
@@ -103,7 +109,8 @@ export class Primary {
   followersChanged(): void {
     if (this.#sink.failure !== undefined) this.source.finish('stopped');
     this.#gate.update();
-    this.#parts.followers.logGrew({...this.progress, position: this.machine.position});
+    const quiet = this.#journal.pendingRecords === 0 && this.#sink.queuedBytes === 0;
+    this.#parts.followers.logGrew({...this.progress, quietPosition: quiet ? this.machine.position : undefined});
   }
 
   /**
@@ -113,12 +120,14 @@ export class Primary {
   async run(): Promise<SessionEnd> {
     this.#journal.coverOutputs(this.machine.position);
     const end = await this.#session.run();
+    // From here on nothing new happens; followers hear of the end by its record.
     if (this.#sink.failure !== undefined) throw this.#sink.failure;
     const ending = end.kind === 'halted' ? end.ending : null;
     this.#journal.end(this.machine, {kind: 'end', position: this.machine.position, reason: endReason(end), ending});
     await this.#sink.drained();
     await this.#parts.followers.caughtUp(this.#sink.writtenThrough);
     this.#gate.update();
+    await this.#parts.file.close();
     return end;
   }
 

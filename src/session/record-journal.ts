@@ -51,6 +51,8 @@ export class RecordJournal implements Journal {
     outputDigest: OutputDigest;
     releasedThrough: () => bigint;
     position: bigint;
+    /** Ordinal of the last output that a record of the log covers already. */
+    coveredThrough: bigint;
   }) {
     this.#writer = parts.writer;
     this.#sink = parts.sink;
@@ -60,6 +62,12 @@ export class RecordJournal implements Journal {
     this.#releasedThrough = parts.releasedThrough;
     this.#lastDigestAt = parts.position;
     this.#lastFlushNs = parts.clock.nowNs();
+    this.#outputRecords.push({record: parts.writer.lastOrdinal, through: parts.coveredThrough});
+  }
+
+  /** Records that are in no frame yet. */
+  get pendingRecords(): number {
+    return this.#writer.pendingRecords;
   }
 
   append(machine: MachineInterface, turn: Turn): void {

@@ -1,14 +1,15 @@
 // Records that were read and not yet replayed. The log source takes inputs from it, the checking journal takes what is to be checked.
 
 import type {LogFrame} from '../logformat/log-reader.ts';
-import type {LogRecord} from '../logformat/record.ts';
+import type {Advance, LogRecord} from '../logformat/record.ts';
 
-export type NumberedRecord = {ordinal: bigint; record: LogRecord};
+/** An `advance` stands in the queue like a record, with the ordinal of the last real one. */
+export type QueuedRecord = {ordinal: bigint; record: LogRecord | {kind: 'advance'; position: bigint}};
 
-/** Where frames come from: a file that is whole, one that grows, a socket. */
+/** Where frames come from: a file that is whole, one that grows, a socket. Only a socket has advances. */
 export interface FrameFeed {
   /** The next frame; undefined when there will be none. */
-  next(): Promise<LogFrame | undefined>;
+  next(): Promise<LogFrame | Advance | undefined>;
 }
 
 /** How many of the last records an error message shows. */
@@ -16,9 +17,9 @@ const RECENT_COUNT = 5;
 
 export class RecordQueue {
   readonly #feed: FrameFeed;
-  #records: NumberedRecord[] = [];
+  #records: QueuedRecord[] = [];
   #start = 0;
-  #recent: NumberedRecord[] = [];
+  #recent: QueuedRecord[] = [];
   #releasedThrough = 0n;
   #consumedThrough = 0n;
 
@@ -37,33 +38,39 @@ export class RecordQueue {
   }
 
   /** The records consumed last, oldest first. */
-  get recent(): readonly NumberedRecord[] {
+  get recent(): readonly QueuedRecord[] {
     return this.#recent;
   }
 
   /** The next record if it is here already. */
-  peek(): NumberedRecord | undefined {
+  peek(): QueuedRecord | undefined {
     return this.#records[this.#start];
   }
 
   /** The next record; undefined when the log has no more. */
-  async ahead(): Promise<NumberedRecord | undefined> {
+  async ahead(): Promise<QueuedRecord | undefined> {
     while (this.peek() === undefined) {
-      const frame = await this.#feed.next();
-      if (frame === undefined) return undefined;
-      this.#records = frame.records.map((record, index) => ({ordinal: frame.firstOrdinal + BigInt(index), record}));
+      const next = await this.#feed.next();
+      if (next === undefined) return undefined;
       this.#start = 0;
-      this.#releasedThrough = frame.releasedThrough;
+      if (next.releasedThrough > this.#releasedThrough) this.#releasedThrough = next.releasedThrough;
+      if ('records' in next) {
+        this.#records = next.records.map((record, index) => ({ordinal: next.firstOrdinal + BigInt(index), record}));
+      } else {
+        this.#records = [{ordinal: this.#consumedThrough, record: {kind: 'advance', position: next.position}}];
+      }
     }
     return this.peek();
   }
 
-  take(): NumberedRecord {
+  take(): QueuedRecord {
     const record = this.#records[this.#start];
     this.#start += 1;
     this.#consumedThrough = record.ordinal;
-    this.#recent.push(record);
-    if (this.#recent.length > RECENT_COUNT) this.#recent.shift();
+    if (record.record.kind !== 'advance') {
+      this.#recent.push(record);
+      if (this.#recent.length > RECENT_COUNT) this.#recent.shift();
+    }
     return record;
   }
 }

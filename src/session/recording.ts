@@ -35,6 +35,8 @@ export type RecordOptions = {
   reboot: boolean;
   console: Console;
   followers: Followers;
+  /** 16 random bytes. */
+  lineageId: Uint8Array;
 };
 
 /** A first guess of how fast this host runs the guest; a clock input corrects it within a quarter of a second. */
@@ -63,6 +65,7 @@ export async function startRecording(options: RecordOptions): Promise<Primary> {
     followers: options.followers,
     releasedThrough: 0n,
     held: [],
+    coveredThrough: 0n,
   });
 }
 
@@ -100,7 +103,7 @@ async function describe(options: RecordOptions, disks: readonly DiskImage[]): Pr
     config,
     artefacts,
     disks: baseDisks,
-    lineageId: new Uint8Array(randomBytes(16)),
+    lineageId: options.lineageId,
     arbiter: null,
     host: thisHost(),
     controlSocket: controlSocketPath(options.logPath),

@@ -1,0 +1,83 @@
+// ftvm promote: makes a log go on, through the session that follows it, or from the file.
+
+import {Args, Flags} from '@oclif/core';
+import {BaseCommand} from '../cli/base-command.ts';
+import {exitCodeOf} from '../cli/guest-exit.ts';
+import {LiveLine} from '../cli/live-line.ts';
+
+export default class Promote extends BaseCommand {
+  static override summary = 'Carry a log on: by the backup that follows it, or from the file of a recorder that died.';
+  static override description =
+    `A session that runs is asked through its control socket: a backup goes live at once when its primary is dead, and takes over
+without loss when it lives; a primary hands over to its backup. Where nobody answers, the log is replayed to its last whole frame and the guest goes on
+here, with this terminal as its console.`;
+  static override examples = [
+    '<%= config.bin %> promote backup.ftlog',
+    '<%= config.bin %> promote run.ftlog --dry-run',
+  ];
+  static override args = {log: Args.string({required: true, description: "the backup's log, or the dead recorder's"})};
+  static override flags = {
+    'dry-run': Flags.boolean({description: 'say what would happen, and change nothing'}),
+    listen: Flags.string({description: 'serve the log to followers', helpValue: 'HOST:PORT'}),
+    output: Flags.string({
+      char: 'o',
+      description: 'where a new lineage goes, when the recorder may live on another host',
+      helpValue: 'FILE',
+    }),
+    kernel: Flags.string({description: 'the kernel, when it is not where it was recorded', helpValue: 'FILE'}),
+    bios: Flags.string({description: 'the firmware, likewise', helpValue: 'FILE'}),
+    initrd: Flags.string({description: 'the initrd, likewise', helpValue: 'FILE'}),
+    disk: Flags.string({description: 'the base images, likewise, in order', multiple: true, helpValue: 'FILE'}),
+  };
+
+  async run(): Promise<object> {
+    const {args, flags} = await this.parse(Promote);
+    const {runPromotion} = await import('../replication/run-promotion.ts');
+    const line = new LiveLine();
+    const result = await runPromotion({
+      logPath: args.log,
+      dryRun: flags['dry-run'],
+      listen: flags.listen,
+      output: flags.output,
+      paths: {
+        kernel: flags.kernel,
+        firmware: flags.bios,
+        initrd: flags.initrd,
+        ...(flags.disk === undefined ? {} : {disks: flags.disk}),
+      },
+      onProgress: (position) => line.show(() => `replaying: ${position} steps`),
+      onLive: (position) => {
+        line.clear();
+        this.note(`${this.palette.good('live')} from position ${position}`);
+      },
+      signal: this.stopSignal,
+      note: (text) => {
+        line.clear();
+        this.note(text);
+      },
+    });
+    line.clear();
+    switch (result.kind) {
+      case 'asked': {
+        const {ok: _, ...facts} = result.reply;
+        const took = typeof facts['tookMs'] === 'number' ? ` in ${Math.round(facts['tookMs'])} ms` : '';
+        this.log(`${String(facts['role'])} at position ${String(facts['position'])}${took}`);
+        return facts;
+      }
+      case 'dryRun': {
+        const {position, tornBytes, newLineage, replayMs} = result;
+        const seconds = (replayMs / 1000).toFixed(1);
+        this.log(
+          `would carry on from position ${position} after ${seconds} s of replay, ${newLineage ? 'as a new lineage' : 'in the same log'}, cutting ${tornBytes} torn bytes`,
+        );
+        return {position, tornBytes, newLineage, replayMs};
+      }
+      case 'carriedOn': {
+        const {from, live, logPath, newLineage} = result;
+        if (live.end.kind === 'halted') this.exitWith(exitCodeOf(live.end.ending, (text) => this.note(text)));
+        this.note(`carried on from position ${from} to ${live.position}: ${logPath}`);
+        return {from, position: live.position, end: live.end.kind, log: logPath, newLineage};
+      }
+    }
+  }
+}

@@ -1,0 +1,91 @@
+// ftvm tail: follows a log while it is written, compares, and stands by to carry it on.
+
+import {Args, Flags} from '@oclif/core';
+import {BaseCommand} from '../cli/base-command.ts';
+import {exitCodeOf} from '../cli/guest-exit.ts';
+import {LiveLine} from '../cli/live-line.ts';
+
+export default class Tail extends BaseCommand {
+  static override summary = 'Follow a log that is being written, and stand by to carry the guest on.';
+  static override description =
+    `SOURCE is a log file, or the address of a recorder that was started with --listen. Every state digest is compared. When the
+recorder dies, "ftvm promote" on the log makes this process go live; when it hands over, it does so by itself.`;
+  static override examples = [
+    '<%= config.bin %> tail run.ftlog --follow',
+    '<%= config.bin %> tail tcp://127.0.0.1:7000 --follow -o backup.ftlog',
+  ];
+  static override args = {source: Args.string({required: true, description: 'a log file, or tcp://HOST:PORT'})};
+  static override flags = {
+    follow: Flags.boolean({
+      char: 'F',
+      description: 'go on when the log ends for now, and wait for a promotion when the recorder is lost',
+    }),
+    output: Flags.string({
+      char: 'o',
+      description: "this follower's own log",
+      default: 'backup.ftlog',
+      helpValue: 'FILE',
+    }),
+    force: Flags.boolean({char: 'f', description: 'replace an existing log'}),
+    observer: Flags.boolean({description: 'only look on: acknowledgements of this follower gate no outputs'}),
+    listen: Flags.string({description: 'after going live, serve the log to followers', helpValue: 'HOST:PORT'}),
+    console: Flags.boolean({description: "print the guest's console"}),
+    digests: Flags.boolean({description: 'print every digest that was compared'}),
+    kernel: Flags.string({description: 'the kernel, when it is not where it was recorded', helpValue: 'FILE'}),
+    bios: Flags.string({description: 'the firmware, likewise', helpValue: 'FILE'}),
+    initrd: Flags.string({description: 'the initrd, likewise', helpValue: 'FILE'}),
+    disk: Flags.string({description: 'the base images, likewise, in order', multiple: true, helpValue: 'FILE'}),
+  };
+
+  async run(): Promise<object> {
+    const {args, flags} = await this.parse(Tail);
+    const {runTail} = await import('../replication/run-tail.ts');
+    const line = new LiveLine();
+    const result = await runTail({
+      source: args.source,
+      follow: flags.follow || args.source.startsWith('tcp://'),
+      logPath: flags.output,
+      overwrite: flags.force,
+      eligible: !flags.observer,
+      listen: flags.listen,
+      paths: {
+        kernel: flags.kernel,
+        firmware: flags.bios,
+        initrd: flags.initrd,
+        ...(flags.disk === undefined ? {} : {disks: flags.disk}),
+      },
+      onOutput: flags.console ? (bytes) => process.stdout.write(bytes) : undefined,
+      onProgress: (position) => flags.console || line.show(() => `following: ${position} steps`),
+      onDigest: (position, digest) => flags.digests && this.log(`${position} ${Buffer.from(digest).toString('hex')}`),
+      signal: this.stopSignal,
+      note: (text) => {
+        line.clear();
+        this.note(text);
+      },
+    });
+    line.clear();
+    const {outcome, position, records, digests, ended, live} = result;
+    if (live === undefined) {
+      this.note(
+        `${this.palette.good('identical')}: ${records} records, ${digests} digests over ${position} steps${endText(ended)}`,
+      );
+      return {outcome, position, records, digests, ...(ended === undefined ? {} : {ended})};
+    }
+    if (live.end.kind === 'halted') this.exitWith(exitCodeOf(live.end.ending, (text) => this.note(text)));
+    this.note(`carried on from position ${position} to ${live.position}`);
+    return {outcome, from: position, position: live.position, end: live.end.kind};
+  }
+}
+
+function endText(ended: string | undefined): string {
+  switch (ended) {
+    case 'halted':
+      return '; the guest ended';
+    case 'stopped':
+      return '; the recorder was stopped';
+    case 'handedOver':
+      return '; the recorder handed over';
+    default:
+      return '; the log goes no further';
+  }
+}

@@ -1,0 +1,186 @@
+// The channel's messages: {u8 type, u32 length little-endian, payload}. The stream's bytes travel in `bytes` messages as they stand in
+// the log; everything else is the channel's own. Nothing is believed before its length was checked against the type's limit.
+
+import {FtvmError} from '../errors.ts';
+import {MalformedError} from '../logformat/fields.ts';
+import type {Advance} from '../logformat/record.ts';
+import {decodeAdvance, encodeAdvance} from '../logformat/record-codec.ts';
+
+export const CHANNEL_PROTOCOL = 1;
+
+/** A follower's first words: what it has already. */
+export type Hello = {
+  protocol: number;
+  /** Who it is, for people. */
+  name: string;
+  /** Lineage and stream offset from which it wants the stream; null: from the start. */
+  lineageId: string | null;
+  offset: string;
+  /** Whether it offers itself as the backup whose acknowledgements gate outputs. */
+  eligible: boolean;
+};
+
+export type Welcome = {protocol: number; lineageId: string; offset: string};
+
+/** A deliberate close. `reason` as in the log's `end` record, or why the follower leaves. */
+export type Bye = {reason: string; message?: string};
+
+export type Message =
+  | {kind: 'hello'; hello: Hello}
+  | {kind: 'welcome'; welcome: Welcome}
+  /** Bytes of the stream, in order. */
+  | {kind: 'bytes'; bytes: Uint8Array}
+  | {kind: 'advance'; advance: Advance}
+  /** Whole, checked frames were received through record `ordinal`; executed to `position`. */
+  | {kind: 'ack'; ordinal: bigint; position: bigint}
+  /** The follower asks for a planned hand-over. */
+  | {kind: 'handOver'}
+  | {kind: 'bye'; bye: Bye};
+
+const TYPES = {hello: 1, welcome: 2, bytes: 3, advance: 4, ack: 5, handOver: 6, bye: 7} as const;
+const HEADER_BYTES = 5;
+
+/** Bytes of the stream in one message. */
+export const MAX_CHUNK_BYTES = 256 * 1024;
+const LIMITS_BYTES: Readonly<Record<number, number>> = {
+  [TYPES.hello]: 4096,
+  [TYPES.welcome]: 4096,
+  [TYPES.bytes]: MAX_CHUNK_BYTES,
+  [TYPES.advance]: 64,
+  [TYPES.ack]: 16,
+  [TYPES.handOver]: 0,
+  [TYPES.bye]: 4096,
+};
+
+export function encodeMessage(message: Message): Uint8Array {
+  const payload = encodePayload(message);
+  const bytes = new Uint8Array(HEADER_BYTES + payload.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, TYPES[message.kind]);
+  view.setUint32(1, payload.length, true);
+  bytes.set(payload, HEADER_BYTES);
+  return bytes;
+}
+
+/** Bytes in, messages out. */
+export class MessageReader {
+  #buffer: Buffer = Buffer.alloc(0);
+
+  push(bytes: Uint8Array): void {
+    this.#buffer = this.#buffer.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#buffer, bytes]);
+  }
+
+  /** The next whole message, or undefined. Throws FtvmError `network` for what is none: the peer is to be dropped. */
+  next(): Message | undefined {
+    if (this.#buffer.length < HEADER_BYTES) return undefined;
+    const type = this.#buffer[0];
+    const length = this.#buffer.readUInt32LE(1);
+    const limit = LIMITS_BYTES[type];
+    if (limit === undefined) throw malformed(`message of unknown type ${type}`);
+    if (length > limit) throw malformed(`message of type ${type} with ${length} bytes, at most ${limit} are allowed`);
+    if (this.#buffer.length < HEADER_BYTES + length) return undefined;
+    const payload = this.#buffer.subarray(HEADER_BYTES, HEADER_BYTES + length);
+    this.#buffer = this.#buffer.subarray(HEADER_BYTES + length);
+    return decodePayload(type, payload);
+  }
+}
+
+function encodePayload(message: Message): Uint8Array {
+  switch (message.kind) {
+    case 'hello':
+      return json(message.hello);
+    case 'welcome':
+      return json(message.welcome);
+    case 'bytes':
+      return message.bytes;
+    case 'advance':
+      return encodeAdvance(message.advance);
+    case 'ack': {
+      const bytes = Buffer.alloc(16);
+      bytes.writeBigUInt64LE(message.ordinal, 0);
+      bytes.writeBigUInt64LE(message.position, 8);
+      return bytes;
+    }
+    case 'handOver':
+      return new Uint8Array(0);
+    case 'bye':
+      return json(message.bye);
+  }
+}
+
+function decodePayload(type: number, payload: Buffer): Message {
+  switch (type) {
+    case TYPES.hello:
+      return {kind: 'hello', hello: checkedHello(parse(payload))};
+    case TYPES.welcome:
+      return {kind: 'welcome', welcome: checkedWelcome(parse(payload))};
+    case TYPES.bytes:
+      return {kind: 'bytes', bytes: Uint8Array.from(payload)};
+    case TYPES.advance:
+      try {
+        return {kind: 'advance', advance: decodeAdvance(payload)};
+      } catch (error) {
+        if (error instanceof MalformedError) throw malformed(error.message);
+        throw error;
+      }
+    case TYPES.ack:
+      if (payload.length !== 16) throw malformed('an acknowledgement of the wrong length');
+      return {kind: 'ack', ordinal: payload.readBigUInt64LE(0), position: payload.readBigUInt64LE(8)};
+    case TYPES.handOver:
+      return {kind: 'handOver'};
+    default:
+      return {kind: 'bye', bye: checkedBye(parse(payload))};
+  }
+}
+
+function checkedHello(value: Record<string, unknown>): Hello {
+  const {protocol, name, lineageId, offset, eligible} = value;
+  const idIsRight = lineageId === null || (typeof lineageId === 'string' && /^[0-9a-f]{32}$/.test(lineageId));
+  if (
+    typeof protocol !== 'number' ||
+    typeof name !== 'string' ||
+    !idIsRight ||
+    !isOffset(offset) ||
+    typeof eligible !== 'boolean'
+  ) {
+    throw malformed('a greeting with missing or strange fields');
+  }
+  return {protocol, name, lineageId, offset, eligible};
+}
+
+function checkedWelcome(value: Record<string, unknown>): Welcome {
+  const {protocol, lineageId, offset} = value;
+  if (typeof protocol !== 'number' || typeof lineageId !== 'string' || !isOffset(offset))
+    throw malformed('a strange welcome');
+  return {protocol, lineageId, offset};
+}
+
+function checkedBye(value: Record<string, unknown>): Bye {
+  const {reason, message} = value;
+  if (typeof reason !== 'string') throw malformed('a farewell without a reason');
+  return typeof message === 'string' ? {reason, message} : {reason};
+}
+
+function isOffset(value: unknown): value is string {
+  return typeof value === 'string' && /^\d{1,19}$/.test(value);
+}
+
+function json(value: object): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+function parse(payload: Uint8Array): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', {fatal: true}).decode(payload));
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // Reported below, as anything else that is no object.
+  }
+  throw malformed('a message that is no JSON object');
+}
+
+function malformed(what: string): FtvmError {
+  return new FtvmError('network', `the peer sent a ${what.replace(/^an? /, '')}`, {
+    hint: 'It does not speak this channel protocol; both sides need the same ftvm.',
+  });
+}

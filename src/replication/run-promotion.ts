@@ -1,0 +1,161 @@
+// `promote`: makes a log go on. A session that still runs is asked through its control socket; a dead one is carried on from its
+// file, once it is certain that it is dead (DESIGN 7, "Cold promotion").
+
+import {existsSync} from 'node:fs';
+import {hostname} from 'node:os';
+import {FtvmError} from '../errors.ts';
+import {ProcessConsole} from '../host/console.ts';
+import {askControl, type ControlReply, ControlServer, controlSocketPath, controlState} from '../host/control-socket.ts';
+import {LogFileWriter} from '../host/log-file.ts';
+import type {LogHeader} from '../logformat/record.ts';
+import type {ArtefactPaths} from '../session/artefacts.ts';
+import {FileFeed} from '../session/file-feed.ts';
+import {Follower} from '../session/follower.ts';
+import {NO_FOLLOWERS} from '../session/primary.ts';
+import {thisHost} from '../session/recording.ts';
+import {ChannelServer} from './channel-server.ts';
+import {parseEndpoint} from './endpoint.ts';
+import {LivePrimary, type LiveRun} from './live-run.ts';
+import {copyAsNewLineage} from './new-lineage.ts';
+
+export type PromotionOptions = {
+  logPath: string;
+  dryRun: boolean;
+  listen: string | undefined;
+  /** Where a new lineage goes, when the old one may still be alive elsewhere. */
+  output: string | undefined;
+  paths: ArtefactPaths;
+  onProgress: (position: bigint) => void;
+  /** The replay is over, the guest is about to go on. */
+  onLive: (position: bigint) => void;
+  signal: AbortSignal;
+  note: (text: string) => void;
+};
+
+export type PromotionResult =
+  /** A running session did it, or would. */
+  | {kind: 'asked'; reply: ControlReply}
+  /** What a promotion from the file would do. */
+  | {kind: 'dryRun'; position: bigint; tornBytes: number; newLineage: boolean; replayMs: number}
+  | {kind: 'carriedOn'; from: bigint; live: LiveRun; logPath: string; newLineage: boolean};
+
+export async function runPromotion(options: PromotionOptions): Promise<PromotionResult> {
+  const {logPath} = options;
+  for (const path of [controlSocketPath(logPath), controlSocketPath(`${logPath}.follower`)]) {
+    if ((await controlState(path)) !== 'alive') continue;
+    const reply = await askControl(path, {command: options.dryRun ? 'status' : 'promote'});
+    if (!reply.ok) throw refused(reply);
+    return {kind: 'asked', reply};
+  }
+  // Listening is also the lock: a second promotion of the same file on this host finds the first one alive.
+  let live: LivePrimary | undefined;
+  const control = await ControlServer.listen(controlSocketPath(logPath), async (request) =>
+    live === undefined ? {ok: false, message: 'a promotion is under way'} : live.control(request),
+  );
+  try {
+    return await promoteFile(options, (primary) => {
+      live = primary;
+    });
+  } finally {
+    control.close();
+  }
+}
+
+async function promoteFile(
+  options: PromotionOptions,
+  onLive: (primary: LivePrimary) => void,
+): Promise<PromotionResult> {
+  const {note, signal} = options;
+  const startMs = performance.now();
+  const feed = await FileFeed.open([options.logPath]);
+  const follower = await Follower.open({
+    feed,
+    logPath: options.logPath,
+    paths: options.paths,
+    sink: () => {},
+    onProgress: options.onProgress,
+    signal,
+  });
+  let channel: ChannelServer | undefined;
+  try {
+    const newLineage = !recorderIsDead(follower.header);
+    const end = await follower.run();
+    const {end: logEnd} = feed;
+    await feed.close();
+    const point = feed.point;
+    if (signal.aborted) throw new FtvmError('usage', 'stopped before the promotion was complete: the log is as it was');
+    if (end.kind === 'halted' || point === undefined) {
+      throw new FtvmError('usage', `${options.logPath}: the guest has ended; there is nothing to carry on`, {
+        hint: 'ftvm replay shows the run, ftvm record starts a new one.',
+      });
+    }
+    if (follower.journal.ended === 'handedOver') {
+      throw new FtvmError(
+        'lostArbitration',
+        `${options.logPath}: this log was handed over; its backup carries the guest on`,
+        {
+          hint: "Promote the backup's log.",
+        },
+      );
+    }
+    const tornBytes = logEnd?.kind === 'torn' ? logEnd.tailBytes : 0;
+    const position = follower.machine.position;
+    if (options.dryRun) return {kind: 'dryRun', position, tornBytes, newLineage, replayMs: performance.now() - startMs};
+    if (tornBytes > 0) note(`torn at byte ${point.offset}: ${tornBytes} bytes of an unfinished frame are cut off`);
+    const from = newLineage
+      ? await newLineageOf(options)
+      : {path: options.logPath, point, sizeBytes: Number(point.offset)};
+    if (newLineage) {
+      note(
+        `the recorder ran on host ${follower.header.host.hostname}, which cannot be asked: this is a new lineage, in ${from.path}`,
+      );
+    }
+    const file = await LogFileWriter.continue(from.path, {sizeBytes: from.sizeBytes});
+    channel =
+      options.listen === undefined
+        ? undefined
+        : await ChannelServer.listen(parseEndpoint(options.listen, '--listen'), {
+            logPath: from.path,
+            lineageId: from.point.lineageId,
+          });
+    let live: LivePrimary | undefined;
+    const console = new ProcessConsole({onEscape: () => live?.stop('stopped')});
+    try {
+      options.onLive(position);
+      const primary = follower.goLive({point: from.point, file, console, followers: channel ?? NO_FOLLOWERS});
+      live = new LivePrimary({primary, channel, generation: follower.journal.generation + 1, note});
+      onLive(live);
+      return {kind: 'carriedOn', from: position, live: await live.run(signal), logPath: from.path, newLineage};
+    } finally {
+      console.close();
+    }
+  } finally {
+    await channel?.close('stopped');
+    await feed.close().catch(() => {});
+    follower.close();
+  }
+}
+
+async function newLineageOf(options: PromotionOptions): Promise<Awaited<ReturnType<typeof copyAsNewLineage>>> {
+  const path = options.output ?? options.logPath.replace(/(\.ftlog)?$/, '.new-lineage.ftlog');
+  if (existsSync(path)) {
+    throw new FtvmError('fileSystem', `cannot start a new lineage: ${path} exists`, {
+      hint: 'Name another file with -o FILE.',
+      details: {path},
+    });
+  }
+  return copyAsNewLineage(options.logPath, path);
+}
+
+/** Nobody answers its control socket; on the recorder's own host that means that it is dead, in another boot even more so. */
+function recorderIsDead(header: LogHeader): boolean {
+  const {host} = header;
+  return host.hostname === hostname() && host.bootId !== '' && thisHost().bootId !== '';
+}
+
+function refused(reply: ControlReply): FtvmError {
+  const text = typeof reply['message'] === 'string' ? reply['message'] : 'the session refused';
+  const code = typeof reply['code'] === 'string' ? reply['code'] : 'alreadyRunning';
+  const hint = typeof reply['hint'] === 'string' ? {hint: reply['hint']} : {};
+  return new FtvmError(code === 'usage' ? 'usage' : 'alreadyRunning', text, hint);
+}
