@@ -97,6 +97,14 @@ export function expectedConsole(guest: FixtureGuest): Buffer | undefined {
   return guest.expectedConsole === undefined ? undefined : readFileSync(new URL(guest.expectedConsole, FIXTURE_GUESTS));
 }
 
+/** A message, perhaps a hint, and nothing else. */
+export function assertNamed(result: FtvmResult, exitCode: number, message: RegExp): void {
+  assert.equal(result.exitCode, exitCode, `${result.stdout}${result.stderr}`);
+  assert.match(result.stderr, message);
+  assert.match(result.stderr, /^error: .*\n(?:.*\n)*?(?:hint: .*\n)?$/);
+  assert.doesNotMatch(result.stderr, /^\s+at /m);
+}
+
 /** Says where two transcripts differ, not both of them whole. */
 export function assertSameBytes(actual: Uint8Array, expected: Uint8Array, what: string): void {
   if (Buffer.from(actual).equals(expected)) return;
