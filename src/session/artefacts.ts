@@ -27,7 +27,7 @@ const OPTION: Record<Artefact['role'], string> = {kernel: '--kernel', firmware: 
 
 /** Loads what the header names. Throws FtvmError `mismatchedArtefact` with both digests, or `fileSystem`. */
 export async function loadArtefacts(
-  header: LogHeader,
+  header: Pick<LogHeader, 'artefacts' | 'disks'>,
   options: {logPath: string; paths?: ArtefactPaths},
 ): Promise<Artefacts> {
   const paths = options.paths ?? {};
