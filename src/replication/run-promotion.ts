@@ -14,7 +14,7 @@ import {Follower} from '../session/follower.ts';
 import {NO_FOLLOWERS} from '../session/primary.ts';
 import {thisHost} from '../session/recording.ts';
 import {ChannelServer} from './channel-server.ts';
-import {parseEndpoint} from './endpoint.ts';
+import {formatEndpoint, parseEndpoint} from './endpoint.ts';
 import {LivePrimary, type LiveRun} from './live-run.ts';
 import {copyAsNewLineage} from './new-lineage.ts';
 
@@ -118,6 +118,8 @@ async function promoteFile(
             logPath: from.path,
             lineageId: from.point.lineageId,
           });
+    if (options.listen !== undefined && channel !== undefined)
+      note(`listening on ${formatEndpoint({...parseEndpoint(options.listen, '--listen'), port: channel.port})}`);
     let live: LivePrimary | undefined;
     const console = new ProcessConsole({onEscape: () => live?.stop('stopped')});
     try {

@@ -14,7 +14,7 @@ import {NO_FOLLOWERS} from '../session/primary.ts';
 import type {FrameFeed} from '../session/record-queue.ts';
 import {ChannelFeed} from './channel-feed.ts';
 import {ChannelServer} from './channel-server.ts';
-import {type Endpoint, parseEndpoint} from './endpoint.ts';
+import {type Endpoint, formatEndpoint, parseEndpoint} from './endpoint.ts';
 import {LivePrimary, type LiveRun} from './live-run.ts';
 
 export type TailOptions = {
@@ -183,8 +183,9 @@ class Tail {
     const {listen, signal, note} = this.#options;
     const {point} = log;
     if (point === undefined) throw new FtvmError('torn', 'nothing was received yet: there is no machine to carry on');
-    const sizeBytes = log.wholeBytes();
     await log.close('promoted');
+    // Only now: until then frames that were received may be on their way to the file.
+    const sizeBytes = log.wholeBytes();
     const file = await LogFileWriter.continue(log.path, {sizeBytes});
     const channel =
       listen === undefined
@@ -193,6 +194,8 @@ class Tail {
             logPath: log.path,
             lineageId: point.lineageId,
           });
+    if (listen !== undefined && channel !== undefined)
+      note(`listening on ${formatEndpoint({...parseEndpoint(listen, '--listen'), port: channel.port})}`);
     const console = new ProcessConsole({onEscape: () => this.#live?.stop('stopped')});
     try {
       const primary = follower.goLive({point, file, console, followers: channel ?? NO_FOLLOWERS});
