@@ -101,7 +101,7 @@ describe(`a hot backup, seed ${SEED} (FTVM_TEST_SEED)`, function () {
     await primary.waitFor(/backup lost: /, {stream: 'stderr'});
     await primary.waitFor(/line 000010/);
     await using second = pair.follow(folder.join('second.ftlog'));
-    await primary.waitFor(/(?:backup joined: [^]*){2}/, {stream: 'stderr'});
+    await primary.waitFor(/(?:backup joined: [\s\S]*){2}/, {stream: 'stderr'});
     await primary.waitFor(/line 000020/);
     primary.kill();
     await primary.exit();
