@@ -4,6 +4,7 @@ import {Args, Flags} from '@oclif/core';
 import {BaseCommand} from '../cli/base-command.ts';
 import {exitCodeOf} from '../cli/guest-exit.ts';
 import {LiveLine} from '../cli/live-line.ts';
+import {TIMING_FLAGS, timingOf} from '../cli/timing-flags.ts';
 
 export default class Promote extends BaseCommand {
   static override summary = 'Carry a log on: by the backup that follows it, or from the file of a recorder that died.';
@@ -24,6 +25,7 @@ here, with this terminal as its console.`;
       description: 'where a new lineage goes, when the recorder may live on another host',
       helpValue: 'FILE',
     }),
+    ...TIMING_FLAGS,
     kernel: Flags.string({description: 'the kernel, when it is not where it was recorded', helpValue: 'FILE'}),
     bios: Flags.string({description: 'the firmware, likewise', helpValue: 'FILE'}),
     initrd: Flags.string({description: 'the initrd, likewise', helpValue: 'FILE'}),
@@ -38,6 +40,7 @@ here, with this terminal as its console.`;
       logPath: args.log,
       dryRun: flags['dry-run'],
       listen: flags.listen,
+      timing: timingOf(flags),
       output: flags.output,
       paths: {
         kernel: flags.kernel,

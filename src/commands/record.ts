@@ -4,6 +4,8 @@ import {Args, Flags} from '@oclif/core';
 import {BaseCommand} from '../cli/base-command.ts';
 import {exitCodeOf} from '../cli/guest-exit.ts';
 import {parseSize} from '../cli/size.ts';
+import {TIMING_FLAGS, timingOf} from '../cli/timing-flags.ts';
+import {EXIT_CODES} from '../errors.ts';
 
 export default class Record extends BaseCommand {
   static override summary = 'Run a guest and write the log of its inputs.';
@@ -42,6 +44,11 @@ replay the run, to follow it, and to carry it on.`;
       description: 'serve the log to followers (ftvm tail tcp://HOST:PORT)',
       helpValue: 'HOST:PORT',
     }),
+    arbiter: Flags.string({
+      description: 'who decides which side carries on: dir:/SHARED/FOLDER or nats://HOST:PORT,…',
+      helpValue: 'SPEC',
+    }),
+    ...TIMING_FLAGS,
   };
 
   async run(): Promise<object> {
@@ -63,10 +70,13 @@ replay the run, to follow it, and to carry it on.`;
         clock: flags.clock,
         disks: flags.disk,
         reboot: !flags['no-reboot'],
+        arbiter: flags.arbiter ?? null,
       },
-      {listen: flags.listen, signal: this.stopSignal, note: (text) => this.note(text)},
+      {listen: flags.listen, timing: timingOf(flags), signal: this.stopSignal, note: (text) => this.note(text)},
     );
     if (end.kind === 'halted') this.exitWith(exitCodeOf(end.ending, (text) => this.note(text)));
+    if (end.kind === 'superseded') this.exitWith(EXIT_CODES.lostArbitration);
+    if (end.kind === 'stuck') this.exitWith(EXIT_CODES.guestStuck);
     this.note(`recorded: ${logPath}, ${records} records over ${position} steps (${endText(end.kind)})`);
     return {log: logPath, end: end.kind, ...(end.kind === 'halted' ? {ending: end.ending} : {}), position, records};
   }
@@ -80,6 +90,8 @@ function endText(kind: string): string {
       return 'the guest waits, and nothing can wake it';
     case 'handedOver':
       return 'handed over to the backup';
+    case 'superseded':
+      return 'another carries the guest on';
     default:
       return 'stopped; ftvm promote carries it on';
   }

@@ -4,6 +4,8 @@ import {Args, Flags} from '@oclif/core';
 import {BaseCommand} from '../cli/base-command.ts';
 import {exitCodeOf} from '../cli/guest-exit.ts';
 import {LiveLine} from '../cli/live-line.ts';
+import {TIMING_FLAGS, timingOf} from '../cli/timing-flags.ts';
+import {EXIT_CODES} from '../errors.ts';
 
 export default class Tail extends BaseCommand {
   static override summary = 'Follow a log that is being written, and stand by to carry the guest on.';
@@ -14,7 +16,13 @@ recorder dies, "ftvm promote" on the log makes this process go live; when it han
     '<%= config.bin %> tail run.ftlog --follow',
     '<%= config.bin %> tail tcp://127.0.0.1:7000 --follow -o backup.ftlog',
   ];
-  static override args = {source: Args.string({required: true, description: 'a log file, or tcp://HOST:PORT'})};
+  static override strict = false;
+  static override args = {
+    source: Args.string({
+      required: true,
+      description: 'a log file, or tcp://HOST:PORT; several, where the next primary may be found',
+    }),
+  };
   static override flags = {
     follow: Flags.boolean({
       char: 'F',
@@ -28,9 +36,14 @@ recorder dies, "ftvm promote" on the log makes this process go live; when it han
     }),
     force: Flags.boolean({char: 'f', description: 'replace an existing log'}),
     observer: Flags.boolean({description: 'only look on: acknowledgements of this follower gate no outputs'}),
+    'auto-promote': Flags.boolean({
+      description: 'go live by itself when the primary is lost and the arbiter allows it',
+    }),
+    'from-start': Flags.boolean({description: "replay from power-on instead of taking the primary's state"}),
     listen: Flags.string({description: 'after going live, serve the log to followers', helpValue: 'HOST:PORT'}),
     console: Flags.boolean({description: "print the guest's console"}),
     digests: Flags.boolean({description: 'print every digest that was compared'}),
+    ...TIMING_FLAGS,
     kernel: Flags.string({description: 'the kernel, when it is not where it was recorded', helpValue: 'FILE'}),
     bios: Flags.string({description: 'the firmware, likewise', helpValue: 'FILE'}),
     initrd: Flags.string({description: 'the initrd, likewise', helpValue: 'FILE'}),
@@ -38,12 +51,16 @@ recorder dies, "ftvm promote" on the log makes this process go live; when it han
   };
 
   async run(): Promise<object> {
-    const {args, flags} = await this.parse(Tail);
+    const {argv, flags} = await this.parse(Tail);
+    const sources = argv as string[];
     const {runTail} = await import('../replication/run-tail.ts');
     const line = new LiveLine();
     const result = await runTail({
-      source: args.source,
-      follow: flags.follow || args.source.startsWith('tcp://'),
+      sources,
+      follow: flags.follow || sources[0].startsWith('tcp://'),
+      autoPromote: flags['auto-promote'],
+      fromStart: flags['from-start'],
+      timing: timingOf(flags),
       logPath: flags.output,
       overwrite: flags.force,
       eligible: !flags.observer,
@@ -72,6 +89,7 @@ recorder dies, "ftvm promote" on the log makes this process go live; when it han
       return {outcome, position, records, digests, ...(ended === undefined ? {} : {ended})};
     }
     if (live.end.kind === 'halted') this.exitWith(exitCodeOf(live.end.ending, (text) => this.note(text)));
+    if (live.end.kind === 'superseded') this.exitWith(EXIT_CODES.lostArbitration);
     this.note(`carried on from position ${position} to ${live.position}`);
     return {outcome, from: position, position: live.position, end: live.end.kind};
   }

@@ -1,90 +1,78 @@
-// A follower's side of the channel: receives the stream, checks it, keeps it in a log file of its own, acknowledges what it holds.
-// Receiving goes on while the machine replays: acknowledged is what was received, not what was executed (paper 2.2).
+// A follower's side of the channel: receives the stream, checks it, keeps it in a log of its own, acknowledges what it holds. Receiving
+// goes on while the machine replays: acknowledged is what was received, not what was executed (paper 2.2).
 
-import {createConnection, type Socket} from 'node:net';
-import {hostname} from 'node:os';
 import {FtvmError} from '../errors.ts';
-import type {LogFileWriter} from '../host/log-file.ts';
 import {PREAMBLE_BYTES} from '../logformat/limits.ts';
 import {type LogFrame, LogReader} from '../logformat/log-reader.ts';
 import type {Advance} from '../logformat/record.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
 import type {FrameFeed} from '../session/record-queue.ts';
 import {Wakeup} from '../session/wakeup.ts';
-import {type Endpoint, formatEndpoint} from './endpoint.ts';
-import {CHANNEL_PROTOCOL, encodeMessage, type Message, MessageReader} from './messages.ts';
+import type {Link} from './link.ts';
+import {CHANNEL_PROTOCOL, type Message, type StateEnd, type Welcome} from './messages.ts';
 
-/** Received and not yet replayed: beyond it the primary's socket is left to fill. */
+/** Received and not yet replayed: beyond it the primary's side is left to fill. */
 const BACKLOG_LIMIT_BYTES = 64 << 20;
-/** How often the primary is told how far execution has come. */
+/** Execution is reported at least so often; it is a sign of life as well. */
 const REPORT_INTERVAL_MS = 50;
 
-/** Why the channel ended: a farewell with its reason, or nothing was said. */
+/** Why the channel ended: a farewell with its reason, or the primary is lost. */
 export type ChannelEnd = {kind: 'bye'; reason: string} | {kind: 'lost'; message: string};
 
+export type ChannelFeedParts = {
+  /** The follower's own log; resolves when the bytes are written. */
+  append(bytes: Uint8Array): Promise<void>;
+  name: string;
+  eligible: boolean;
+  position(): bigint;
+  nowMs(): number;
+  onEnd(end: ChannelEnd): void;
+};
+
+/** What a state transfer brings. */
+export type StatePart = {kind: 'pages'; bytes: Uint8Array} | {kind: 'end'; table: Uint8Array; end: StateEnd};
+
 export class ChannelFeed implements FrameFeed {
-  readonly #socket: Socket;
-  readonly #endpoint: Endpoint;
-  readonly #file: LogFileWriter;
-  readonly #messages = new MessageReader();
+  readonly #link: Link;
+  readonly #parts: ChannelFeedParts;
   readonly #reader = new LogReader();
   readonly #wakeup = new Wakeup();
-  readonly #position: () => bigint;
-  readonly #onEnd: (end: ChannelEnd) => void;
-  readonly #reporter: NodeJS.Timeout;
-  /** Bytes that the reader has and the file has not: the part of a frame that came so far. */
+  readonly #timer: NodeJS.Timeout;
+  readonly #welcome = Promise.withResolvers<Welcome>();
+  /** Bytes that the reader has and the log has not: the part of a frame that came so far. */
   #unwritten: Buffer = Buffer.alloc(0);
   #queue: (LogFrame | Advance)[] = [];
   #backlogBytes = 0;
+  #state: StatePart[] = [];
+  #table: Uint8Array[] = [];
+  readonly #stateWakeup = new Wakeup();
   #failure: unknown;
   #end: ChannelEnd | undefined;
-  #drain = false;
+  #draining = false;
+  #takeoverMs = Number.POSITIVE_INFINITY;
+  #lastHeardMs: number;
+  #lastTickMs: number;
 
-  private constructor(
-    socket: Socket,
-    options: {endpoint: Endpoint; file: LogFileWriter; position: () => bigint; onEnd: (end: ChannelEnd) => void},
-  ) {
-    this.#socket = socket;
-    this.#endpoint = options.endpoint;
-    this.#file = options.file;
-    this.#position = options.position;
-    this.#onEnd = options.onEnd;
-    socket.setNoDelay(true);
-    socket.on('data', (bytes) => this.#receive(bytes));
-    socket.on('error', (error) => this.#finish({kind: 'lost', message: error.message}));
-    socket.on('close', () => this.#finish({kind: 'lost', message: 'the connection broke'}));
-    this.#reporter = setInterval(() => this.#acknowledge(), REPORT_INTERVAL_MS);
-    this.#reporter.unref();
+  /** Greets, and asks for the stream from its start. */
+  constructor(link: Link, parts: ChannelFeedParts) {
+    this.#link = link;
+    this.#parts = parts;
+    this.#lastHeardMs = parts.nowMs();
+    this.#lastTickMs = this.#lastHeardMs;
+    this.#welcome.promise.catch(() => {});
+    link.start({
+      message: (message) => this.#receive(message),
+      drained: () => {},
+      closed: (reason) => this.#finish({kind: 'lost', message: reason}),
+    });
+    const {name, eligible} = parts;
+    link.send({kind: 'hello', hello: {protocol: CHANNEL_PROTOCOL, name, lineageId: null, offset: '0', eligible}});
+    this.#timer = setInterval(() => this.#tick(), REPORT_INTERVAL_MS);
   }
 
-  /** Connects and asks for the stream from its start. Throws FtvmError `network` when nobody listens there. */
-  static async connect(
-    endpoint: Endpoint,
-    options: {file: LogFileWriter; eligible: boolean; position: () => bigint; onEnd: (end: ChannelEnd) => void},
-  ): Promise<ChannelFeed> {
-    const socket = createConnection(endpoint);
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', (error: NodeJS.ErrnoException) =>
-        reject(
-          new FtvmError(
-            'network',
-            `cannot connect to ${formatEndpoint(endpoint)}: ${error.code === 'ECONNREFUSED' ? 'nobody listens there' : error.message}`,
-            {
-              hint: 'Start the primary with: ftvm record … --listen HOST:PORT',
-              details: {...endpoint},
-            },
-          ),
-        ),
-      );
-    });
-    const feed = new ChannelFeed(socket, {endpoint, ...options});
-    const name = `${hostname()} pid ${process.pid}`;
-    feed.#send({
-      kind: 'hello',
-      hello: {protocol: CHANNEL_PROTOCOL, name, lineageId: null, offset: '0', eligible: options.eligible},
-    });
-    return feed;
+  /** The primary's greeting. Rejects when it refuses, or is lost first. */
+  get welcome(): Promise<Welcome> {
+    return this.#welcome.promise;
   }
 
   /** The point after the last whole frame received. */
@@ -96,53 +84,72 @@ export class ChannelFeed implements FrameFeed {
     return this.#end;
   }
 
-  /** Frames and advances that wait to be replayed. */
-  get backlog(): number {
-    return this.#queue.length;
-  }
-
   async next(): Promise<LogFrame | Advance | undefined> {
     for (;;) {
       const next = this.#queue.shift();
       if (next !== undefined) {
         if ('lengthBytes' in next) this.#backlogBytes -= next.lengthBytes;
-        if (this.#backlogBytes < BACKLOG_LIMIT_BYTES / 2) this.#socket.resume();
+        if (this.#backlogBytes < BACKLOG_LIMIT_BYTES / 2) this.#link.resume();
         return next;
       }
       if (this.#failure !== undefined) throw this.#failure;
-      if (this.#end !== undefined || this.#drain) return undefined;
+      if (this.#end !== undefined || this.#draining) return undefined;
       await this.#wakeup.wait(undefined);
     }
   }
 
-  /** `next` gives what was received, then undefined. Nothing more is read or acknowledged. */
+  /** Asks for the primary's state. */
+  requestState(): void {
+    this.#link.send({kind: 'sendState'});
+  }
+
+  /** The next part of the state. Throws when the primary is lost before its end. */
+  async nextStatePart(): Promise<StatePart> {
+    for (;;) {
+      const part = this.#state.shift();
+      if (part !== undefined) return part;
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#end !== undefined || this.#draining) {
+        throw new FtvmError('peerVanished', 'the primary was lost while its state was on the way', {
+          hint: 'There is nothing here to carry on from.',
+        });
+      }
+      await this.#stateWakeup.wait(undefined);
+    }
+  }
+
+  /** Says that this follower could go live, and what it read in the arbiter's store. */
+  ready(nonce: string): void {
+    this.#link.send({kind: 'ready', nonce});
+  }
+
+  /** `next` gives what was received, then undefined. Nothing more is read or acknowledged, for good. */
   drain(): void {
-    this.#drain = true;
-    this.#socket.pause();
-    clearInterval(this.#reporter);
+    this.#draining = true;
+    clearInterval(this.#timer);
+    this.#link.pause();
     this.#wakeup.signal();
+    this.#stateWakeup.signal();
   }
 
   /** Asks the primary to hand over; its farewell then says so. */
   requestHandOver(): void {
-    this.#send({kind: 'handOver'});
+    this.#link.send({kind: 'handOver'});
   }
 
   /** Says why this side leaves, and closes. */
   close(reason: string, message?: string): void {
-    clearInterval(this.#reporter);
-    if (!this.#socket.destroyed) {
-      this.#socket.end(encodeMessage({kind: 'bye', bye: message === undefined ? {reason} : {reason, message}}));
-      this.#socket.unref();
-    }
+    clearInterval(this.#timer);
+    if (this.#end === undefined)
+      this.#link.send({kind: 'bye', bye: message === undefined ? {reason} : {reason, message}});
+    this.#link.end();
   }
 
-  #receive(bytes: Uint8Array): void {
-    if (this.#drain || this.#failure !== undefined) return;
+  #receive(message: Message): void {
+    if (this.#draining || this.#failure !== undefined || this.#end !== undefined) return;
+    this.#lastHeardMs = this.#parts.nowMs();
     try {
-      this.#messages.push(bytes);
-      for (let message = this.#messages.next(); message !== undefined; message = this.#messages.next())
-        this.#handle(message);
+      this.#handle(message);
     } catch (error) {
       this.#fail(error);
     }
@@ -151,6 +158,8 @@ export class ChannelFeed implements FrameFeed {
   #handle(message: Message): void {
     switch (message.kind) {
       case 'welcome':
+        this.#takeoverMs = message.welcome.takeoverMs;
+        this.#welcome.resolve(message.welcome);
         return;
       case 'bytes':
         this.#receiveStream(message.bytes);
@@ -162,18 +171,30 @@ export class ChannelFeed implements FrameFeed {
         this.#wakeup.signal();
         return;
       }
+      case 'pages':
+        this.#addState({kind: 'pages', bytes: message.bytes});
+        return;
+      case 'table':
+        this.#table.push(message.bytes);
+        return;
+      case 'stateEnd':
+        this.#addState({kind: 'end', table: Buffer.concat(this.#table), end: message.end});
+        this.#table = [];
+        return;
       case 'bye':
         if (message.bye.reason === 'refused') {
-          throw new FtvmError(
-            'network',
-            `${formatEndpoint(this.#endpoint)} refused: ${message.bye.message ?? 'no reason given'}`,
-          );
+          throw new FtvmError('network', `${this.#link.peer} refused: ${message.bye.message ?? 'no reason given'}`);
         }
         this.#finish({kind: 'bye', reason: message.bye.reason});
         return;
       default:
         throw new FtvmError('network', `the primary sent a ${message.kind} message, which only a follower sends`);
     }
+  }
+
+  #addState(part: StatePart): void {
+    this.#state.push(part);
+    this.#stateWakeup.signal();
   }
 
   #receiveStream(bytes: Uint8Array): void {
@@ -184,11 +205,11 @@ export class ChannelFeed implements FrameFeed {
       const first = frame.firstOrdinal === 1n ? PREAMBLE_BYTES : 0;
       const whole = Uint8Array.from(this.#unwritten.subarray(0, first + frame.lengthBytes));
       this.#unwritten = this.#unwritten.subarray(whole.length);
-      this.#file.append(whole).catch((error: unknown) => this.#fail(error));
+      this.#parts.append(whole).catch((error: unknown) => this.#fail(error));
       this.#queue.push(frame);
       this.#backlogBytes += frame.lengthBytes;
     }
-    if (this.#backlogBytes > BACKLOG_LIMIT_BYTES) this.#socket.pause();
+    if (this.#backlogBytes > BACKLOG_LIMIT_BYTES) this.#link.pause();
     if (this.#queue.length === before) return;
     this.#acknowledge();
     this.#wakeup.signal();
@@ -196,25 +217,43 @@ export class ChannelFeed implements FrameFeed {
 
   #acknowledge(): void {
     const {point} = this.#reader;
-    if (point === undefined || this.#drain) return;
-    this.#send({kind: 'ack', ordinal: point.ordinal, position: this.#position()});
+    this.#link.send({kind: 'ack', ordinal: point?.ordinal ?? 0n, position: this.#parts.position()});
   }
 
-  #send(message: Message): void {
-    if (this.#socket.writable) this.#socket.write(encodeMessage(message));
+  #tick(): void {
+    const nowMs = this.#parts.nowMs();
+    // This process itself stood still: what the primary sent meanwhile has not been looked at yet.
+    if (nowMs - this.#lastTickMs > this.#takeoverMs / 2) this.#lastHeardMs = nowMs;
+    this.#lastTickMs = nowMs;
+    const paused = this.#backlogBytes > BACKLOG_LIMIT_BYTES / 2;
+    if (!paused && nowMs - this.#lastHeardMs > this.#takeoverMs) {
+      this.#finish({kind: 'lost', message: `nothing was heard for ${this.#takeoverMs} ms`});
+      this.#link.destroy();
+      return;
+    }
+    this.#acknowledge();
   }
 
   #fail(error: unknown): void {
     this.#failure ??= error;
-    this.close('failed', (error as Error).message);
-    this.#finish({kind: 'lost', message: (error as Error).message});
+    const {message} = error as Error;
+    this.close('failed', message);
+    this.#finish({kind: 'lost', message});
   }
 
   #finish(end: ChannelEnd): void {
     if (this.#end !== undefined) return;
-    clearInterval(this.#reporter);
+    clearInterval(this.#timer);
     this.#end = end;
-    this.#onEnd(end);
+    this.#welcome.reject(
+      this.#failure ??
+        new FtvmError(
+          'peerVanished',
+          `${this.#link.peer} went away before it answered${end.kind === 'lost' ? `: ${end.message}` : ''}`,
+        ),
+    );
+    this.#parts.onEnd(end);
     this.#wakeup.signal();
+    this.#stateWakeup.signal();
   }
 }

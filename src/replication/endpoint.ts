@@ -1,8 +1,7 @@
 // Endpoints of the channel, as users write them: HOST:PORT, [::1]:PORT, tcp://HOST:PORT.
 
 import {FtvmError} from '../errors.ts';
-
-export type Endpoint = {host: string; port: number};
+import type {Endpoint} from '../host/listener.ts';
 
 /** Throws FtvmError `usage`. Only loopback: elsewhere a channel needs TLS, which is not spoken yet. */
 export function parseEndpoint(text: string, option: string): Endpoint {
@@ -18,10 +17,6 @@ export function parseEndpoint(text: string, option: string): Endpoint {
     });
   }
   return {host, port};
-}
-
-export function formatEndpoint({host, port}: Endpoint): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function isLoopback(host: string): boolean {

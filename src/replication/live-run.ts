@@ -1,38 +1,109 @@
 // A primary with everything around it: its console, its control socket, its followers, and the ways in which it can be told to end.
 // `record`, a promoted backup and a cold promotion all end up here.
 
+import {hostname} from 'node:os';
 import {FtvmError} from '../errors.ts';
 import type {ControlReply, ControlRequest} from '../host/control-socket.ts';
-import type {Primary} from '../session/primary.ts';
+import {type Endpoint, formatEndpoint, Listener} from '../host/listener.ts';
+import {LogFileReader} from '../host/log-file.ts';
+import {type Followers, NO_FOLLOWERS, type Primary} from '../session/primary.ts';
 import type {SessionEnd} from '../session/session.ts';
-import type {ChannelServer} from './channel-server.ts';
+import type {Arbiter} from './arbiter.ts';
+import {SocketLink} from './link.ts';
+import {PrimaryReplication} from './primary-replication.ts';
+import type {Timing} from './timing.ts';
 
 export type LiveRun = {end: SessionEnd; position: bigint; records: bigint};
 
+export type ReplicationOptions = {
+  /** Where followers may connect; undefined: nowhere. */
+  listen: Endpoint | undefined;
+  arbiter: Arbiter | undefined;
+  timing: Timing;
+};
+
+/** The followers' side of a primary: made before it, as it is a part of it. */
+export class Replicating {
+  readonly replication: PrimaryReplication | undefined;
+  readonly #listener: Listener | undefined;
+
+  private constructor(replication: PrimaryReplication | undefined, listener: Listener | undefined) {
+    this.replication = replication;
+    this.#listener = listener;
+  }
+
+  /** Listens, if it shall. Throws FtvmError `network`. */
+  static async open(
+    options: ReplicationOptions,
+    log: {path: string; lineageId: Uint8Array; generation: number; claimant: string; note: (text: string) => void},
+  ): Promise<Replicating> {
+    if (options.listen === undefined) return new Replicating(undefined, undefined);
+    const replication = new PrimaryReplication({
+      lineageId: log.lineageId,
+      generation: log.generation,
+      claimant: log.claimant,
+      arbiter: options.arbiter,
+      timing: options.timing,
+      nowMs: () => performance.now(),
+      openLog: (offset) => LogFileReader.open(log.path, {offset}),
+      note: log.note,
+    });
+    const listener = await Listener.open(options.listen, (socket, peer) =>
+      replication.accept(new SocketLink(socket, peer)),
+    );
+    log.note(`listening on ${formatEndpoint({host: options.listen.host, port: listener.port})}`);
+    return new Replicating(replication, listener);
+  }
+
+  get followers(): Followers {
+    return this.replication ?? NO_FOLLOWERS;
+  }
+
+  async close(reason: string): Promise<void> {
+    await this.replication?.close(reason);
+    this.#listener?.close();
+  }
+}
+
 export class LivePrimary {
   readonly #primary: Primary;
-  readonly #channel: ChannelServer | undefined;
-  readonly #note: (text: string) => void;
-  #generation: number;
+  readonly #replicating: Replicating;
+  readonly #generation: number;
 
-  constructor(parts: {
-    primary: Primary;
-    channel: ChannelServer | undefined;
-    generation: number;
-    note: (text: string) => void;
-  }) {
+  constructor(parts: {primary: Primary; replicating: Replicating; generation: number}) {
     this.#primary = parts.primary;
-    this.#channel = parts.channel;
-    this.#note = parts.note;
+    this.#replicating = parts.replicating;
     this.#generation = parts.generation;
-    if (this.#channel !== undefined) {
-      this.#channel.events = {
-        changed: () => this.#primary.followersChanged(),
-        backupJoined: (name) => this.#joined(name),
-        backupLost: (name, reason) => this.#note(`backup lost: ${name}: ${reason}`),
-        handOver: () => this.#primary.source.finish('handedOver'),
-      };
-    }
+    const {replication} = parts.replicating;
+    if (replication === undefined) return;
+    const {primary} = parts;
+    const append = (record: Parameters<Primary['journal']['appendRecord']>[0]): void => {
+      primary.journal.appendRecord(record);
+      primary.journal.flush();
+    };
+    replication.port = {
+      changed: () => primary.followersChanged(),
+      pause: (until) => primary.source.pause(until),
+      finish: (end) => primary.source.finish(end),
+      appendJoined: (backup, generation) =>
+        append({kind: 'joined', position: primary.machine.position, generation, backup}),
+      appendTakeover: (generation) => {
+        const {releasedThrough} = primary.progress;
+        append({kind: 'takeover', position: primary.machine.position, generation, by: thisProcess(), releasedThrough});
+      },
+      startState: () => primary.startState(),
+      finishState(sender) {
+        const {batches, table, ordinal, digest} = primary.finishState(sender);
+        const end = {
+          ordinal: String(ordinal),
+          position: String(primary.machine.position),
+          digest: Buffer.from(digest).toString('hex'),
+        };
+        return {batches, table, end};
+      },
+      position: () => primary.machine.position,
+      outputs: () => primary.progress,
+    };
   }
 
   /** Runs the guest until it ends or is told to. */
@@ -42,7 +113,7 @@ export class LivePrimary {
     if (signal.aborted) stop();
     try {
       const end = await this.#primary.run();
-      await this.#channel?.close(end.kind);
+      await this.#replicating.close(end.kind);
       return {end, position: this.#primary.machine.position, records: this.#primary.progress.writtenThrough};
     } finally {
       signal.removeEventListener('abort', stop);
@@ -51,7 +122,7 @@ export class LivePrimary {
 
   /** Ends the session; a terminated one hands over to a backup that is there. */
   stop(how: 'stopped' | 'terminated'): void {
-    const handsOver = how === 'terminated' && this.#channel?.hasBackup === true;
+    const handsOver = how === 'terminated' && this.#replicating.replication?.hasBackup === true;
     this.#primary.source.finish(handsOver ? 'handedOver' : 'stopped');
   }
 
@@ -61,7 +132,7 @@ export class LivePrimary {
       case 'status':
         return {ok: true, ...this.#status()};
       case 'promote': {
-        if (this.#channel?.hasBackup !== true) {
+        if (this.#replicating.replication?.hasBackup !== true) {
           throw new FtvmError('alreadyRunning', 'this session is the primary already, and no backup follows it', {
             hint: 'Attach one first: ftvm tail tcp://HOST:PORT --follow. A dead primary is promoted from its log.',
           });
@@ -77,25 +148,27 @@ export class LivePrimary {
 
   #status(): Record<string, unknown> {
     const {writtenThrough, releasedThrough, emittedThrough} = this.#primary.progress;
+    const {replication} = this.#replicating;
+    const {position} = this.#primary.machine;
     return {
       role: 'primary',
-      generation: this.#generation,
-      position: String(this.#primary.machine.position),
+      generation: replication?.generation ?? this.#generation,
+      standing: replication?.standing ?? 'alone',
+      position: String(position),
       writtenThrough: String(writtenThrough),
       unreleasedOutputs: String(emittedThrough - releasedThrough),
-      followers: (this.#channel?.peers ?? []).map(({name, eligible, acknowledgedThrough, position}) => ({
+      followers: (replication?.followers ?? []).map(({name, eligible, acknowledgedThrough, position: executed}) => ({
         name,
         eligible,
         acknowledgedThrough: String(acknowledgedThrough),
-        position: String(position),
+        position: String(executed),
+        lagSteps: String(position - executed),
       })),
     };
   }
+}
 
-  #joined(name: string): void {
-    this.#note(`backup joined: ${name}`);
-    const {machine, journal} = this.#primary;
-    journal.appendRecord({kind: 'joined', position: machine.position, generation: this.#generation, backup: name});
-    journal.flush();
-  }
+/** Who this is, for logs and people. */
+export function thisProcess(): string {
+  return `${hostname()} pid ${process.pid}`;
 }

@@ -20,7 +20,19 @@ export type Hello = {
   eligible: boolean;
 };
 
-export type Welcome = {protocol: number; lineageId: string; offset: string};
+/** `nonceName`: where the primary's proof stands in its arbiter's store; empty without an arbiter. `heartbeatMs`: how often both sides
+ *  must be heard; `takeoverMs`: the silence after which the other is taken for dead. */
+export type Welcome = {
+  protocol: number;
+  lineageId: string;
+  position: string;
+  nonceName: string;
+  heartbeatMs: number;
+  takeoverMs: number;
+};
+
+/** The end of a state transfer: where in the stream the state stands, and its digest (hex). */
+export type StateEnd = {ordinal: string; position: string; digest: string};
 
 /** A deliberate close. `reason` as in the log's `end` record, or why the follower leaves. */
 export type Bye = {reason: string; message?: string};
@@ -35,13 +47,37 @@ export type Message =
   | {kind: 'ack'; ordinal: bigint; position: bigint}
   /** The follower asks for a planned hand-over. */
   | {kind: 'handOver'}
+  /** The follower has built its machine and wants the primary's state. */
+  | {kind: 'sendState'}
+  /** Pages of a memory: see session/state-transfer. */
+  | {kind: 'pages'; bytes: Uint8Array}
+  /** A part of the state table. */
+  | {kind: 'table'; bytes: Uint8Array}
+  | {kind: 'stateEnd'; end: StateEnd}
+  /** The follower is ready to be the backup; `nonce` is what it read in the arbiter's store. */
+  | {kind: 'ready'; nonce: string}
   | {kind: 'bye'; bye: Bye};
 
-const TYPES = {hello: 1, welcome: 2, bytes: 3, advance: 4, ack: 5, handOver: 6, bye: 7} as const;
+const TYPES = {
+  hello: 1,
+  welcome: 2,
+  bytes: 3,
+  advance: 4,
+  ack: 5,
+  handOver: 6,
+  bye: 7,
+  sendState: 8,
+  pages: 9,
+  table: 10,
+  stateEnd: 11,
+  ready: 12,
+} as const;
 const HEADER_BYTES = 5;
 
 /** Bytes of the stream in one message. */
 export const MAX_CHUNK_BYTES = 256 * 1024;
+/** Pages in one message, with their indices. */
+export const MAX_PAGES_BYTES = 64 * (4096 + 5) + 5;
 const LIMITS_BYTES: Readonly<Record<number, number>> = {
   [TYPES.hello]: 4096,
   [TYPES.welcome]: 4096,
@@ -50,6 +86,11 @@ const LIMITS_BYTES: Readonly<Record<number, number>> = {
   [TYPES.ack]: 16,
   [TYPES.handOver]: 0,
   [TYPES.bye]: 4096,
+  [TYPES.sendState]: 0,
+  [TYPES.pages]: MAX_PAGES_BYTES,
+  [TYPES.table]: MAX_CHUNK_BYTES,
+  [TYPES.stateEnd]: 4096,
+  [TYPES.ready]: 4096,
 };
 
 export function encodeMessage(message: Message): Uint8Array {
@@ -102,7 +143,15 @@ function encodePayload(message: Message): Uint8Array {
       return bytes;
     }
     case 'handOver':
+    case 'sendState':
       return new Uint8Array(0);
+    case 'pages':
+    case 'table':
+      return message.bytes;
+    case 'stateEnd':
+      return json(message.end);
+    case 'ready':
+      return json({nonce: message.nonce});
     case 'bye':
       return json(message.bye);
   }
@@ -128,6 +177,19 @@ function decodePayload(type: number, payload: Buffer): Message {
       return {kind: 'ack', ordinal: payload.readBigUInt64LE(0), position: payload.readBigUInt64LE(8)};
     case TYPES.handOver:
       return {kind: 'handOver'};
+    case TYPES.sendState:
+      return {kind: 'sendState'};
+    case TYPES.pages:
+      return {kind: 'pages', bytes: Uint8Array.from(payload)};
+    case TYPES.table:
+      return {kind: 'table', bytes: Uint8Array.from(payload)};
+    case TYPES.stateEnd:
+      return {kind: 'stateEnd', end: checkedStateEnd(parse(payload))};
+    case TYPES.ready: {
+      const {nonce} = parse(payload);
+      if (typeof nonce !== 'string') throw malformed('a readiness without a nonce');
+      return {kind: 'ready', nonce};
+    }
     default:
       return {kind: 'bye', bye: checkedBye(parse(payload))};
   }
@@ -149,10 +211,32 @@ function checkedHello(value: Record<string, unknown>): Hello {
 }
 
 function checkedWelcome(value: Record<string, unknown>): Welcome {
-  const {protocol, lineageId, offset} = value;
-  if (typeof protocol !== 'number' || typeof lineageId !== 'string' || !isOffset(offset))
+  const {protocol, lineageId, position, nonceName, heartbeatMs, takeoverMs} = value;
+  const times = [heartbeatMs, takeoverMs].every((time) => typeof time === 'number' && time > 0 && time < 3_600_000);
+  if (
+    typeof protocol !== 'number' ||
+    typeof lineageId !== 'string' ||
+    typeof nonceName !== 'string' ||
+    !isOffset(position) ||
+    !times
+  ) {
     throw malformed('a strange welcome');
-  return {protocol, lineageId, offset};
+  }
+  return {
+    protocol,
+    lineageId,
+    position,
+    nonceName,
+    heartbeatMs: heartbeatMs as number,
+    takeoverMs: takeoverMs as number,
+  };
+}
+
+function checkedStateEnd(value: Record<string, unknown>): StateEnd {
+  const {ordinal, position, digest} = value;
+  if (!isOffset(ordinal) || !isOffset(position) || typeof digest !== 'string')
+    throw malformed('a strange end of a state');
+  return {ordinal, position, digest};
 }
 
 function checkedBye(value: Record<string, unknown>): Bye {

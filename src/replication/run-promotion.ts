@@ -11,17 +11,19 @@ import type {LogHeader} from '../logformat/record.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';
 import {FileFeed} from '../session/file-feed.ts';
 import {Follower} from '../session/follower.ts';
-import {NO_FOLLOWERS} from '../session/primary.ts';
 import {thisHost} from '../session/recording.ts';
-import {ChannelServer} from './channel-server.ts';
-import {formatEndpoint, parseEndpoint} from './endpoint.ts';
-import {LivePrimary, type LiveRun} from './live-run.ts';
+import type {Arbiter} from './arbiter.ts';
+import {openArbiter} from './arbiter-spec.ts';
+import {parseEndpoint} from './endpoint.ts';
+import {LivePrimary, type LiveRun, Replicating} from './live-run.ts';
 import {copyAsNewLineage} from './new-lineage.ts';
+import type {Timing} from './timing.ts';
 
 export type PromotionOptions = {
   logPath: string;
   dryRun: boolean;
   listen: string | undefined;
+  timing: Timing;
   /** Where a new lineage goes, when the old one may still be alive elsewhere. */
   output: string | undefined;
   paths: ArtefactPaths;
@@ -76,9 +78,10 @@ async function promoteFile(
     onProgress: options.onProgress,
     signal,
   });
-  let channel: ChannelServer | undefined;
+  let replicating: Replicating | undefined;
   try {
-    const newLineage = !recorderIsDead(follower.header);
+    const {arbiter: spec} = follower.header;
+    const newLineage = spec === null && !recorderIsDead(follower.header);
     const end = await follower.run();
     const {end: logEnd} = feed;
     await feed.close();
@@ -89,18 +92,17 @@ async function promoteFile(
         hint: 'ftvm replay shows the run, ftvm record starts a new one.',
       });
     }
-    if (follower.journal.ended === 'handedOver') {
-      throw new FtvmError(
-        'lostArbitration',
-        `${options.logPath}: this log was handed over; its backup carries the guest on`,
-        {
-          hint: "Promote the backup's log.",
-        },
-      );
+    if (follower.journal.ended === 'handedOver' || follower.journal.ended === 'superseded') {
+      throw new FtvmError('lostArbitration', `${options.logPath}: another log carries this guest on`, {
+        hint: "Promote the backup's log.",
+      });
     }
     const tornBytes = logEnd?.kind === 'torn' ? logEnd.tailBytes : 0;
     const position = follower.machine.position;
     if (options.dryRun) return {kind: 'dryRun', position, tornBytes, newLineage, replayMs: performance.now() - startMs};
+    const generation = follower.journal.generation + 1;
+    const claimant = crypto.randomUUID();
+    const arbiter = spec === null ? undefined : await win(spec, {lineageId: point.lineageId, generation, claimant});
     if (tornBytes > 0) note(`torn at byte ${point.offset}: ${tornBytes} bytes of an unfinished frame are cut off`);
     const from = newLineage
       ? await newLineageOf(options)
@@ -111,31 +113,47 @@ async function promoteFile(
       );
     }
     const file = await LogFileWriter.continue(from.path, {sizeBytes: from.sizeBytes});
-    channel =
-      options.listen === undefined
-        ? undefined
-        : await ChannelServer.listen(parseEndpoint(options.listen, '--listen'), {
-            logPath: from.path,
-            lineageId: from.point.lineageId,
-          });
-    if (options.listen !== undefined && channel !== undefined)
-      note(`listening on ${formatEndpoint({...parseEndpoint(options.listen, '--listen'), port: channel.port})}`);
+    replicating = await Replicating.open(
+      {
+        listen: options.listen === undefined ? undefined : parseEndpoint(options.listen, '--listen'),
+        arbiter,
+        timing: options.timing,
+      },
+      {path: from.path, lineageId: from.point.lineageId, generation, claimant, note},
+    );
     let live: LivePrimary | undefined;
     const console = new ProcessConsole({onEscape: () => live?.stop('stopped')});
     try {
       options.onLive(position);
-      const primary = follower.goLive({point: from.point, file, console, followers: channel ?? NO_FOLLOWERS});
-      live = new LivePrimary({primary, channel, generation: follower.journal.generation + 1, note});
+      const primary = follower.goLive({point: from.point, file, console, followers: replicating.followers});
+      live = new LivePrimary({primary, replicating, generation});
       onLive(live);
       return {kind: 'carriedOn', from: position, live: await live.run(signal), logPath: from.path, newLineage};
     } finally {
       console.close();
     }
   } finally {
-    await channel?.close('stopped');
+    await replicating?.close('stopped');
     await feed.close().catch(() => {});
     follower.close();
   }
+}
+
+/** The generation must be won before the torn tail is cut. Throws FtvmError `lostArbitration` or `arbiterUnreachable`. */
+async function win(
+  spec: string,
+  claim: {lineageId: Uint8Array; generation: number; claimant: string},
+): Promise<Arbiter> {
+  const arbiter = await openArbiter(spec);
+  const result = await arbiter.claim({...claim, lineageId: Buffer.from(claim.lineageId).toString('hex')});
+  if (result.kind === 'won') return arbiter;
+  throw new FtvmError(
+    'lostArbitration',
+    `generation ${claim.generation} is taken by ${result.by}: another carries this guest on`,
+    {
+      hint: "Promote that one's log, if it has died as well.",
+    },
+  );
 }
 
 async function newLineageOf(options: PromotionOptions): Promise<Awaited<ReturnType<typeof copyAsNewLineage>>> {

@@ -1,42 +1,60 @@
 // `record`, whole.
 
+import {FtvmError} from '../errors.ts';
 import {ProcessConsole} from '../host/console.ts';
 import {ControlServer, controlSocketPath} from '../host/control-socket.ts';
-import {NO_FOLLOWERS} from '../session/primary.ts';
 import {type RecordOptions, startRecording} from '../session/recording.ts';
-import {ChannelServer} from './channel-server.ts';
-import {formatEndpoint, parseEndpoint} from './endpoint.ts';
-import {LivePrimary, type LiveRun} from './live-run.ts';
+import type {Arbiter} from './arbiter.ts';
+import {openArbiter} from './arbiter-spec.ts';
+import {parseEndpoint} from './endpoint.ts';
+import {LivePrimary, type LiveRun, Replicating} from './live-run.ts';
+import type {Timing} from './timing.ts';
 
 export async function runRecording(
   options: Omit<RecordOptions, 'console' | 'followers' | 'lineageId'>,
-  around: {listen: string | undefined; signal: AbortSignal; note: (text: string) => void},
+  around: {listen: string | undefined; timing: Timing; signal: AbortSignal; note: (text: string) => void},
 ): Promise<LiveRun> {
-  const {note, signal} = around;
-  const endpoint = around.listen === undefined ? undefined : parseEndpoint(around.listen, '--listen');
+  const {note, signal, timing} = around;
+  const listen = around.listen === undefined ? undefined : parseEndpoint(around.listen, '--listen');
   const lineageId = crypto.getRandomValues(new Uint8Array(16));
+  const claimant = crypto.randomUUID();
   let live: LivePrimary | undefined;
   const control = await ControlServer.listen(controlSocketPath(options.logPath), async (request) =>
     live === undefined ? {ok: false, message: 'the session is starting'} : live.control(request),
   );
   try {
-    const channel =
-      endpoint === undefined ? undefined : await ChannelServer.listen(endpoint, {logPath: options.logPath, lineageId});
+    const arbiter =
+      options.arbiter === null ? undefined : await firstGeneration(options.arbiter, {lineageId, claimant});
+    const replicating = await Replicating.open(
+      {listen, arbiter, timing},
+      {path: options.logPath, lineageId, generation: 1, claimant, note},
+    );
     try {
-      if (channel !== undefined && endpoint !== undefined)
-        note(`listening on ${formatEndpoint({host: endpoint.host, port: channel.port})}`);
       const console = new ProcessConsole({onEscape: () => live?.stop('stopped')});
       try {
-        const primary = await startRecording({...options, lineageId, console, followers: channel ?? NO_FOLLOWERS});
-        live = new LivePrimary({primary, channel, generation: 1, note});
+        const primary = await startRecording({...options, lineageId, console, followers: replicating.followers});
+        live = new LivePrimary({primary, replicating, generation: 1});
         return await live.run(signal);
       } finally {
         console.close();
       }
     } finally {
-      await channel?.close('stopped');
+      await replicating.close('stopped');
     }
   } finally {
     control.close();
   }
+}
+
+/** A new lineage's first generation is its recorder's. */
+async function firstGeneration(spec: string, claim: {lineageId: Uint8Array; claimant: string}): Promise<Arbiter> {
+  const arbiter = await openArbiter(spec);
+  const result = await arbiter.claim({
+    lineageId: Buffer.from(claim.lineageId).toString('hex'),
+    generation: 1,
+    claimant: claim.claimant,
+  });
+  if (result.kind === 'lost')
+    throw new FtvmError('lostArbitration', `generation 1 of a new lineage is taken by ${result.by}`);
+  return arbiter;
 }

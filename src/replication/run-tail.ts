@@ -1,33 +1,38 @@
-// `tail`: a follower of a growing file or of a primary's channel, which becomes the primary when it is told to, or when the primary
-// hands over.
+// `tail`: a follower of a growing file or of a primary's channel. It goes live when it is told to, when the primary hands over, and,
+// with --auto-promote, when the primary is lost and the arbiter gives it the next generation. Otherwise it looks for the next primary.
 
 import {FtvmError} from '../errors.ts';
 import {ProcessConsole} from '../host/console.ts';
-import type {ControlReply, ControlRequest} from '../host/control-socket.ts';
-import {ControlServer, controlSocketPath} from '../host/control-socket.ts';
+import {type ControlReply, type ControlRequest, ControlServer, controlSocketPath} from '../host/control-socket.ts';
+import type {Endpoint} from '../host/listener.ts';
 import {LogFileWriter} from '../host/log-file.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';
 import {Follower} from '../session/follower.ts';
 import {GrowingFileFeed} from '../session/growing-file-feed.ts';
-import {NO_FOLLOWERS} from '../session/primary.ts';
-import type {FrameFeed} from '../session/record-queue.ts';
-import {ChannelFeed} from './channel-feed.ts';
-import {ChannelServer} from './channel-server.ts';
-import {type Endpoint, formatEndpoint, parseEndpoint} from './endpoint.ts';
-import {LivePrimary, type LiveRun} from './live-run.ts';
+import type {SessionEnd} from '../session/session.ts';
+import type {Arbiter} from './arbiter.ts';
+import {openArbiter} from './arbiter-spec.ts';
+import type {ChannelFeed} from './channel-feed.ts';
+import {parseEndpoint} from './endpoint.ts';
+import {type FollowedChannel, followChannel} from './follow-channel.ts';
+import {LivePrimary, type LiveRun, Replicating, thisProcess} from './live-run.ts';
+import type {Timing} from './timing.ts';
 
 export type TailOptions = {
-  /** A log file, or tcp://HOST:PORT. */
-  source: string;
-  /** Go on following when the log ends for now. */
+  /** A log file, or addresses tcp://HOST:PORT at which the primary may be found. */
+  sources: readonly string[];
+  /** Go on following when the log ends for now, and when the primary is lost. */
   follow: boolean;
+  autoPromote: boolean;
+  fromStart: boolean;
   /** The follower's own log (tcp only). */
   logPath: string;
   overwrite: boolean;
   /** Whether this follower offers itself as the backup. */
   eligible: boolean;
   listen: string | undefined;
+  timing: Timing;
   paths: ArtefactPaths;
   onOutput: ((bytes: Uint8Array) => void) | undefined;
   onProgress: (position: bigint) => void;
@@ -47,80 +52,147 @@ export type TailResult = {
   live?: LiveRun;
 };
 
-/** What a follower must be able to do with its source. */
-type FollowedLog = FrameFeed & {
-  readonly point: StreamPoint | undefined;
+/** Between two rounds of looking for a primary. */
+const SEARCH_INTERVAL_MS = 100;
+/** Between two attempts to reach the arbiter. */
+const RETRY_MS = 250;
+
+export async function runTail(options: TailOptions): Promise<TailResult> {
+  return new Tail(options).run();
+}
+
+/** What is followed, at the moment. */
+type Followed = {
+  follower: Follower;
+  channel: ChannelFeed | undefined;
+  arbiter: Arbiter | undefined;
+  /** Where its log is, and ends: the point, and the bytes of the file up to there. Final once it is closed. */
+  path: string;
+  end(): {point: StreamPoint | undefined; sizeBytes: number};
   drain(): void;
-  /** Bytes of `path` up to the last whole frame. */
-  wholeBytes(): number;
-  readonly path: string;
-  /** The primary's side when it is reachable. */
-  readonly channel: ChannelFeed | undefined;
   close(reason: string, message?: string): Promise<void>;
 };
 
-export async function runTail(options: TailOptions): Promise<TailResult> {
-  const tail = new Tail(options);
-  return tail.run();
-}
+/** How following ended: what to do next. */
+type Verdict = 'done' | 'goLive' | 'lookAgain';
 
 class Tail {
   readonly #options: TailOptions;
-  #follower: Follower | undefined;
-  #log: FollowedLog | undefined;
+  readonly #claimant = crypto.randomUUID();
+  readonly #name: string;
+  #followed: Followed | undefined;
   #live: LivePrimary | undefined;
-  /** Resolves the promotion requests that came in by the control socket. */
-  #promotion: {resolve: (reply: ControlReply) => void}[] = [];
-  #promote = false;
-  #startedMs = 0;
+  /** Promotion requests that came in by the control socket. */
+  #requests: ((reply: ControlReply) => void)[] = [];
+  #requestedMs: number | undefined;
+  #decided: () => void = () => {};
 
   constructor(options: TailOptions) {
     this.#options = options;
-  }
-
-  async run(): Promise<TailResult> {
-    const {options} = {options: this.#options};
-    const remote = options.source.startsWith('tcp://');
-    const socketPath = controlSocketPath(remote ? options.logPath : `${options.source}.follower`);
-    const control = await ControlServer.listen(socketPath, (request) => this.#control(request));
-    try {
-      this.#log = remote ? await this.#connect(parseEndpoint(options.source, 'SOURCE')) : await this.#openFile();
-      return await this.#follow(this.#log);
-    } catch (error) {
-      await this.#log?.close('failed', error instanceof Error ? error.message : undefined);
-      throw error;
-    } finally {
-      control.close();
-      for (const {resolve} of this.#promotion) resolve({ok: false, message: 'the follower has ended'});
+    this.#name = `${thisProcess()} ${this.#claimant.slice(0, 8)}`;
+    if (options.autoPromote && !options.sources.every(isRemote)) {
+      throw new FtvmError('usage', '--auto-promote needs a primary to follow over a channel: tcp://HOST:PORT');
     }
   }
 
-  async #connect(endpoint: Endpoint): Promise<FollowedLog> {
-    const {logPath, overwrite, eligible, note} = this.#options;
-    const file = await LogFileWriter.create(logPath, {overwrite});
-    const feed: ChannelFeed = await ChannelFeed.connect(endpoint, {
-      file,
+  async run(): Promise<TailResult> {
+    const {sources, logPath, note, signal} = this.#options;
+    const remote = isRemote(sources[0]);
+    const socketPath = controlSocketPath(remote ? logPath : `${sources[0]}.follower`);
+    const control = await ControlServer.listen(socketPath, (request) => this.#control(request));
+    const abort = (): void => {
+      this.#followed?.drain();
+      this.#decided();
+    };
+    signal.addEventListener('abort', abort);
+    try {
+      for (let attempt = 0; ; attempt += 1) {
+        const followed = remote ? await this.#findPrimary(attempt) : await this.#openFile();
+        this.#followed = followed;
+        if (signal.aborted) followed.drain();
+        const {end, verdict} = await this.#follow(followed);
+        const {verified, ended} = followed.follower.journal;
+        const result = {ended, position: followed.follower.machine.position, ...verified};
+        if (verdict === 'done') {
+          await followed.close(end.kind === 'stopped' ? 'stopped' : 'followed');
+          followed.follower.close();
+          return {outcome: 'followed', ...result};
+        }
+        if (verdict === 'goLive') {
+          signal.removeEventListener('abort', abort);
+          const live = await this.#goLive(followed);
+          return {outcome: 'promoted', ...result, live};
+        }
+        note('looking for the next primary');
+        await followed.close('looking for the next primary');
+        followed.follower.close();
+        this.#followed = undefined;
+      }
+    } catch (error) {
+      await this.#followed?.close('failed', error instanceof Error ? error.message : undefined).catch(() => {});
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', abort);
+      control.close();
+      for (const reply of this.#requests) reply({ok: false, message: 'the follower has ended'});
+    }
+  }
+
+  /** Tries every address in turn. At first they must answer; later, when a primary was lost, one of them will. */
+  async #findPrimary(attempt: number): Promise<Followed> {
+    const {sources, signal, note} = this.#options;
+    for (let round = 0; ; round += 1) {
+      let failure: unknown;
+      for (const source of sources) {
+        try {
+          return await this.#connect(parseEndpoint(source, 'SOURCE'), attempt > 0 || round > 0);
+        } catch (error) {
+          const mayPass =
+            error instanceof FtvmError &&
+            (error.code === 'network' || error.code === 'peerVanished' || error.code === 'torn');
+          if (!mayPass || signal.aborted) throw error;
+          failure ??= error;
+        }
+      }
+      if (attempt === 0 && !(this.#options.follow && sources.length > 1)) throw failure;
+      if (round === 0) note('no primary answers yet: waiting');
+      await new Promise((resolve) => setTimeout(resolve, SEARCH_INTERVAL_MS));
+    }
+  }
+
+  async #connect(endpoint: Endpoint, again: boolean): Promise<Followed> {
+    const {logPath, overwrite, eligible, fromStart, note, onOutput, onProgress, onDigest, paths, signal} =
+      this.#options;
+    const channel: FollowedChannel = await followChannel(endpoint, {
+      logPath,
+      overwrite: overwrite || again,
+      name: this.#name,
       eligible,
-      position: () => this.#follower?.machine.position ?? 0n,
+      fromStart,
+      paths,
+      sink: (output) => output.kind === 'console' && onOutput?.(output.bytes),
+      onProgress,
+      onDigest,
+      signal,
+      openArbiter,
       onEnd: (end) => {
         if (end.kind === 'lost') note(`primary lost: ${end.message}`);
       },
     });
+    const {feed, file, follower, arbiter} = channel;
+    if (this.#options.autoPromote && arbiter === undefined) {
+      feed.close('failed');
+      throw new FtvmError('usage', '--auto-promote needs an arbiter, and the log names none', {
+        hint: 'Start the primary with --arbiter dir:PATH or nats://HOST:PORT.',
+      });
+    }
     return {
-      next: async () => {
-        const next = await feed.next();
-        if (next !== undefined || this.#promote || this.#options.signal.aborted) return next;
-        // A lost primary may still be promoted; whoever follows without intending it is done.
-        if (feed.end?.kind === 'lost' && this.#options.follow) await this.#decision(`ftvm promote ${logPath}`);
-        return undefined;
-      },
-      get point() {
-        return feed.point;
-      },
-      drain: () => feed.drain(),
-      wholeBytes: () => file.sizeBytes,
-      path: logPath,
+      follower,
       channel: feed,
+      arbiter,
+      path: logPath,
+      end: () => ({point: feed.point, sizeBytes: file.sizeBytes}),
+      drain: () => feed.drain(),
       async close(reason, message) {
         feed.close(reason, message);
         await file.close();
@@ -128,106 +200,125 @@ class Tail {
     };
   }
 
-  async #openFile(): Promise<FollowedLog> {
-    const {source, follow} = this.#options;
-    const feed = await GrowingFileFeed.open(source);
+  async #openFile(): Promise<Followed> {
+    const {sources, follow, paths, onOutput, onProgress, onDigest, signal} = this.#options;
+    const [path] = sources;
+    const feed = await GrowingFileFeed.open(path);
     if (!follow) feed.drain();
+    const follower = await Follower.open({
+      feed,
+      logPath: path,
+      paths,
+      sink: (output) => output.kind === 'console' && onOutput?.(output.bytes),
+      onProgress,
+      onDigest,
+      signal,
+    });
     return {
-      next: () => feed.next(),
-      get point() {
-        return feed.point;
-      },
-      drain: () => feed.drain(),
-      wholeBytes: () => feed.wholeBytes,
-      path: source,
+      follower,
       channel: undefined,
+      arbiter: undefined,
+      path,
+      end: () => ({point: feed.point, sizeBytes: feed.wholeBytes}),
+      drain: () => feed.drain(),
       close: () => feed.close(),
     };
   }
 
-  async #follow(log: FollowedLog): Promise<TailResult> {
-    const {signal, note, onOutput} = this.#options;
-    const abort = (): void => {
-      log.drain();
-      this.#decided();
-    };
-    signal.addEventListener('abort', abort);
-    if (signal.aborted) abort();
-    const follower = await Follower.open({
-      feed: log,
-      logPath: log.path,
-      paths: this.#options.paths,
-      sink: (output) => output.kind === 'console' && onOutput?.(output.bytes),
-      onProgress: this.#options.onProgress,
-      onDigest: this.#options.onDigest,
-      signal,
-    });
-    this.#follower = follower;
+  async #follow(followed: Followed): Promise<{end: SessionEnd; verdict: Verdict}> {
+    const {follower, channel} = followed;
+    const {signal, follow, eligible, autoPromote, note} = this.#options;
     const end = await follower.run();
-    const {verified, ended} = follower.journal;
-    const result = {ended, position: follower.machine.position, ...verified};
-    const handedOver = ended === 'handedOver' && log.channel !== undefined && this.#options.eligible;
-    if (end.kind === 'halted' || signal.aborted || !(this.#promote || handedOver)) {
-      signal.removeEventListener('abort', abort);
-      await log.close(signal.aborted ? 'stopped' : 'followed');
-      follower.close();
-      return {outcome: 'followed', ...result};
+    const {ended} = follower.journal;
+    if (end.kind === 'halted' || signal.aborted) return {end, verdict: 'done'};
+    if (ended === 'handedOver') {
+      const chosen = eligible && this.#isBackup(followed);
+      if (!chosen) return {end, verdict: follow && channel !== undefined ? 'lookAgain' : 'done'};
+      return {end, verdict: (await this.#win(followed)) ? 'goLive' : 'lookAgain'};
     }
-    signal.removeEventListener('abort', abort);
-    note(`going live at position ${follower.machine.position}`);
-    const live = await this.#goLive(follower, log);
-    return {outcome: 'promoted', ...result, live};
+    if (this.#requestedMs !== undefined) return {end, verdict: (await this.#win(followed)) ? 'goLive' : 'lookAgain'};
+    if (channel?.end?.kind !== 'lost' || !follow) return {end, verdict: 'done'};
+    if (autoPromote) {
+      const chosen = eligible && this.#isBackup(followed);
+      return {end, verdict: chosen && (await this.#win(followed)) ? 'goLive' : 'lookAgain'};
+    }
+    note(`everything received is replayed; carry it on with: ftvm promote ${followed.path}`);
+    await new Promise<void>((resolve) => {
+      this.#decided = resolve;
+    });
+    if (signal.aborted) return {end, verdict: 'done'};
+    return {end, verdict: (await this.#win(followed)) ? 'goLive' : 'lookAgain'};
   }
 
-  async #goLive(follower: Follower, log: FollowedLog): Promise<LiveRun> {
-    const {listen, signal, note} = this.#options;
-    const {point} = log;
+  /** Whether the log says that this follower is the backup. */
+  #isBackup({follower}: Followed): boolean {
+    return follower.journal.lastJoined === this.#name;
+  }
+
+  /** Wins the next generation, if there is an arbiter to be asked. From now on nothing more is read or acknowledged. */
+  async #win(followed: Followed): Promise<boolean> {
+    const {arbiter, follower} = followed;
+    const {note, signal} = this.#options;
+    followed.drain();
+    if (arbiter === undefined) return true;
+    const lineageId = Buffer.from(follower.header.lineageId).toString('hex');
+    const generation = follower.journal.generation + 1;
+    for (let told = false; ; told = true) {
+      try {
+        const result = await arbiter.claim({lineageId, generation, claimant: this.#claimant});
+        if (result.kind === 'won') return true;
+        note(`generation ${generation} is another's (${result.by})`);
+        return false;
+      } catch (error) {
+        if (!(error instanceof FtvmError) || error.code !== 'arbiterUnreachable' || signal.aborted) throw error;
+        if (!told) note(`${error.message}: waiting`);
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  async #goLive(followed: Followed): Promise<LiveRun> {
+    const {listen, signal, note, timing} = this.#options;
+    const {follower, path, arbiter} = followed;
+    await followed.close('promoted');
+    const {point, sizeBytes} = followed.end();
     if (point === undefined) throw new FtvmError('torn', 'nothing was received yet: there is no machine to carry on');
-    await log.close('promoted');
-    // Only now: until then frames that were received may be on their way to the file.
-    const sizeBytes = log.wholeBytes();
-    const file = await LogFileWriter.continue(log.path, {sizeBytes});
-    const channel =
-      listen === undefined
-        ? undefined
-        : await ChannelServer.listen(parseEndpoint(listen, '--listen'), {
-            logPath: log.path,
-            lineageId: point.lineageId,
-          });
-    if (listen !== undefined && channel !== undefined)
-      note(`listening on ${formatEndpoint({...parseEndpoint(listen, '--listen'), port: channel.port})}`);
+    const generation = follower.journal.generation + 1;
+    const file = await LogFileWriter.continue(path, {sizeBytes});
+    const replicating = await Replicating.open(
+      {listen: listen === undefined ? undefined : parseEndpoint(listen, '--listen'), arbiter, timing},
+      {path, lineageId: point.lineageId, generation, claimant: this.#claimant, note},
+    );
     const console = new ProcessConsole({onEscape: () => this.#live?.stop('stopped')});
     try {
-      const primary = follower.goLive({point, file, console, followers: channel ?? NO_FOLLOWERS});
-      this.#live = new LivePrimary({primary, channel, generation: follower.journal.generation + 1, note});
-      const tookMs = performance.now() - this.#startedMs;
-      for (const {resolve} of this.#promotion) {
-        resolve({
-          ok: true,
-          role: 'primary',
-          position: String(follower.machine.position),
-          tookMs: this.#startedMs === 0 ? 0 : tookMs,
-        });
-      }
-      this.#promotion = [];
+      const primary = follower.goLive({point, file, console, followers: replicating.followers});
+      this.#live = new LivePrimary({primary, replicating, generation});
+      const {position} = follower.machine;
+      note(`live from position ${position}, generation ${generation}`);
+      const tookMs = this.#requestedMs === undefined ? 0 : performance.now() - this.#requestedMs;
+      for (const reply of this.#requests) reply({ok: true, role: 'primary', position: String(position), tookMs});
+      this.#requests = [];
       return await this.#live.run(signal);
     } finally {
       console.close();
-      await channel?.close('stopped');
+      await replicating.close('stopped');
       follower.close();
     }
   }
 
   async #control(request: ControlRequest): Promise<ControlReply> {
     if (this.#live !== undefined) return this.#live.control(request);
-    const position = this.#follower?.machine.position ?? 0n;
+    const {follower, channel} = this.#followed ?? {};
     switch (request.command) {
       case 'status':
         return {
           ok: true,
           role: 'follower',
-          position: String(position),
-          digests: this.#follower?.journal.verified.digests ?? 0,
+          generation: follower?.journal.generation ?? 0,
+          backup: this.#followed !== undefined && follower !== undefined && this.#isBackup(this.#followed),
+          primary: channel === undefined ? 'file' : channel.end === undefined ? 'connected' : 'lost',
+          position: String(follower?.machine.position ?? 0n),
+          digests: follower?.journal.verified.digests ?? 0,
         };
       case 'promote':
         return this.#promoteNow();
@@ -238,27 +329,20 @@ class Tail {
 
   /** A living primary hands over; a dead one has nothing more to say. */
   #promoteNow(): Promise<ControlReply> {
-    this.#startedMs = performance.now();
-    const channel = this.#log?.channel;
-    const reply = new Promise<ControlReply>((resolve) => this.#promotion.push({resolve}));
+    this.#requestedMs ??= performance.now();
+    const reply = Promise.withResolvers<ControlReply>();
+    this.#requests.push(reply.resolve);
+    const {channel} = this.#followed ?? {};
     if (channel !== undefined && channel.end === undefined) {
       channel.requestHandOver();
     } else {
-      this.#promote = true;
-      this.#log?.drain();
+      this.#followed?.drain();
       this.#decided();
     }
-    return reply;
+    return reply.promise;
   }
+}
 
-  // A follower whose primary is lost waits for somebody to decide.
-
-  #decided: () => void = () => {};
-
-  async #decision(command: string): Promise<void> {
-    this.#options.note(`everything received is replayed; carry it on with: ${command}`);
-    await new Promise<void>((resolve) => {
-      this.#decided = resolve;
-    });
-  }
+function isRemote(source: string): boolean {
+  return source.startsWith('tcp://');
 }

@@ -3,7 +3,7 @@
 
 import type {Ending} from '../emulator/config.ts';
 import type {MachineInterface} from '../emulator/machine-interface.ts';
-import type {EndReason} from '../logformat/record.ts';
+import type {EndReason, LogRecord} from '../logformat/record.ts';
 import type {OutputDigest, StateDigest} from './digests.ts';
 import {divergence, hex} from './divergence.ts';
 import type {QueuedRecord, RecordQueue} from './record-queue.ts';
@@ -24,6 +24,8 @@ export class CheckJournal implements Journal {
   rtcOffsetNs = 0n;
   /** The generation that writes the log: 1, and one more for each takeover. */
   generation = 1;
+  /** The backup that joined last. */
+  lastJoined: string | undefined;
   /** What the last `end` record said, while nothing follows it. */
   ended: EndReason | undefined;
 
@@ -41,13 +43,17 @@ export class CheckJournal implements Journal {
 
   append(machine: MachineInterface, turn: Turn): void {
     this.verified.records += turn.inputs.length;
-    for (const input of turn.inputs) if (input.kind === 'rtc') this.rtcOffsetNs = input.offsetNs;
+    for (const input of turn.inputs) this.#learn({kind: 'input', position: turn.from, input});
     for (const output of turn.outputs) this.#outputDigest.add(output);
     for (;;) {
       const next = this.#queue.peek();
-      if (next === undefined || next.record.position !== machine.position || next.record.kind === 'input') break;
+      if (next === undefined || next.record.kind === 'input') break;
+      // An advance that came after the machine was there already says nothing new.
+      const passed = next.record.kind === 'advance' && next.record.position < machine.position;
+      if (next.record.position !== machine.position && !passed) break;
       this.#queue.take();
       if (next.record.kind !== 'advance') this.verified.records += 1;
+      if (next.record.kind !== 'advance') this.#learn(next.record);
       this.#check(machine, next.record, turn);
     }
     const next = this.#queue.peek();
@@ -62,6 +68,34 @@ export class CheckJournal implements Journal {
   }
 
   async room(): Promise<void> {}
+
+  /** The machine was given the state after record `ordinal`; what stands before it was not replayed here. */
+  startFrom(ordinal: bigint, machine: MachineInterface): void {
+    this.coveredThrough = machine.outputOrdinal;
+    this.#queue.skipThrough(ordinal, (record) => this.#learn(record));
+  }
+
+  /** What the log says of itself. */
+  #learn(record: LogRecord): void {
+    switch (record.kind) {
+      case 'input':
+        if (record.input.kind === 'rtc') this.rtcOffsetNs = record.input.offsetNs;
+        return;
+      case 'takeover':
+        this.generation = record.generation;
+        this.ended = undefined;
+        return;
+      case 'joined':
+        this.generation = record.generation;
+        this.lastJoined = record.backup;
+        return;
+      case 'end':
+        this.ended = record.reason;
+        return;
+      default:
+        return;
+    }
+  }
 
   #check(machine: MachineInterface, record: QueuedRecord['record'], turn: Turn): void {
     switch (record.kind) {
@@ -82,12 +116,7 @@ export class CheckJournal implements Journal {
         this.#onDigest(machine.position, digest);
         return;
       }
-      case 'takeover':
-        this.generation = record.generation;
-        this.ended = undefined;
-        return;
       case 'end': {
-        this.ended = record.reason;
         if (record.reason !== 'halted') return;
         const actual = turn.stop.kind === 'halted' ? endingText(turn.stop.ending) : 'a guest that runs on';
         const expected = record.ending === null ? 'an ending' : endingText(record.ending);

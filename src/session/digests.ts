@@ -5,6 +5,7 @@ import {createXXHash128, type IHasher} from 'hash-wasm';
 import type {MachineInterface} from '../emulator/machine-interface.ts';
 import type {Output} from '../emulator/output.ts';
 import {PAGE_BYTES, type PagedMemory} from '../emulator/paged-memory.ts';
+import {DirtyPages} from './dirty-pages.ts';
 
 export const DIGEST_BYTES = 16;
 const WORDS = DIGEST_BYTES / 4;
@@ -19,18 +20,21 @@ export class StateDigest {
   readonly #machine: MachineInterface;
   readonly #hasher: IHasher;
   readonly #memories: MemoryDigest[];
+  /** One for each of the machine's memories: whoever else wants to know what was written subscribes here. */
+  readonly dirtyPages: readonly DirtyPages[];
 
   private constructor(machine: MachineInterface, hasher: IHasher) {
     this.#machine = machine;
     this.#hasher = hasher;
-    this.#memories = machine.memories.map((memory) => new MemoryDigest(memory, hasher));
+    this.dirtyPages = machine.memories.map((memory) => new DirtyPages(memory));
+    this.#memories = this.dirtyPages.map((dirty) => new MemoryDigest(dirty, hasher));
   }
 
   static async create(machine: MachineInterface): Promise<StateDigest> {
     return new StateDigest(machine, await createXXHash128());
   }
 
-  /** 16 bytes. Pages that were written since the last call are read again; nobody else may call `takeDirty`. */
+  /** 16 bytes. Pages that were written since the last call are read again. */
   compute(): Uint8Array {
     for (const memory of this.#memories) memory.update();
     const hasher = this.#hasher.init();
@@ -53,13 +57,15 @@ export class StateDigest {
 
 class MemoryDigest {
   readonly #memory: PagedMemory;
+  readonly #written: {take(): number[]};
   readonly #hasher: IHasher;
   readonly #sum = new Uint32Array(WORDS);
   #pages = new Map<number, Uint32Array>();
   readonly #index = new Uint32Array(1);
 
-  constructor(memory: PagedMemory, hasher: IHasher) {
-    this.#memory = memory;
+  constructor(dirty: DirtyPages, hasher: IHasher) {
+    this.#memory = dirty.memory;
+    this.#written = dirty.subscribe();
     this.#hasher = hasher;
     this.invalidate();
   }
@@ -69,13 +75,13 @@ class MemoryDigest {
   }
 
   update(): void {
-    for (const index of this.#memory.takeDirty()) this.#updatePage(index);
+    for (const index of this.#written.take()) this.#updatePage(index);
   }
 
   invalidate(): void {
     this.#pages = new Map();
     this.#sum.fill(0);
-    this.#memory.takeDirty();
+    this.#written.take();
     for (const index of this.#memory.present()) this.#updatePage(index);
   }
 

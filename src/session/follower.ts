@@ -30,6 +30,8 @@ export type FollowerOptions = {
   paths?: ArtefactPaths;
   /** What the recorder has released is repeated here. */
   sink: OutputSink;
+  /** Gives the machine, which is at power-on, a later state; resolves to the ordinal of the last record that this contains. */
+  join?: (machine: Machine, stateDigest: StateDigest) => Promise<bigint | undefined>;
   onProgress?: (position: bigint) => void;
   onDigest?: (position: bigint, digest: Uint8Array) => void;
   signal?: AbortSignal;
@@ -57,6 +59,7 @@ export class Follower {
     stateDigest: StateDigest;
     outputDigest: OutputDigest;
     disks: readonly DiskImage[];
+    startsAfter: bigint | undefined;
     options: FollowerOptions;
   }) {
     const {options, machine, queue} = parts;
@@ -72,7 +75,12 @@ export class Follower {
       outputDigest: parts.outputDigest,
       ...(options.onDigest === undefined ? {} : {onDigest: options.onDigest}),
     });
-    this.#gate = new OutputGate({sink: options.sink, allowedThrough: () => queue.releasedThrough});
+    if (parts.startsAfter !== undefined) this.#journal.startFrom(parts.startsAfter, machine);
+    this.#gate = new OutputGate({
+      sink: options.sink,
+      allowedThrough: () => queue.releasedThrough,
+      releasedThrough: machine.outputOrdinal,
+    });
     const source = new LogSource({
       queue,
       ...(options.onProgress === undefined ? {} : {onProgress: options.onProgress}),
@@ -89,7 +97,8 @@ export class Follower {
     const machine = new Machine(header.config, images, disks);
     const stateDigest = await StateDigest.create(machine);
     const outputDigest = await OutputDigest.create();
-    return new Follower({machine, header, queue, stateDigest, outputDigest, disks, options});
+    const startsAfter = await options.join?.(machine, stateDigest);
+    return new Follower({machine, header, queue, stateDigest, outputDigest, disks, startsAfter, options});
   }
 
   /** What was compared so far, and what the log's last records said. */

@@ -53,6 +53,15 @@ export class LogSource implements Source {
       if (far < until) await breathe();
       return {inputs: [], until: far < until ? far : until};
     }
+    if (target < machine.position && next.record.kind !== 'advance') {
+      throw divergence({
+        position: machine.position,
+        what: 'the next record',
+        expected: 'at or after this position',
+        actual: `one at position ${target}: the primary said that nothing would happen there`,
+        recent: this.#queue.recent,
+      });
+    }
     const inputs: Input[] = [];
     for (let record = this.#queue.peek()?.record; record?.kind === 'input' && record.position === machine.position; ) {
       inputs.push(record.input);

@@ -14,18 +14,23 @@ import {LogSink} from './log-sink.ts';
 import {OutputGate} from './output-gate.ts';
 import {RecordJournal} from './record-journal.ts';
 import {Session, type SessionEnd} from './session.ts';
+import {StateSender} from './state-transfer.ts';
 
 /** Those who follow the log over a channel. */
 export interface Followers {
-  /** Ordinal of the last record that the eligible backup has acknowledged; undefined when there is none. */
-  readonly acknowledgedThrough: bigint | undefined;
-  /** The log has grown, or outputs have left. `quietPosition`: everything that happened up to there is in the log. */
-  logGrew(state: {writtenThrough: bigint; releasedThrough: bigint; quietPosition: bigint | undefined}): void;
+  /** Of the records through `writtenThrough`, which are in our own log: the last one whose outputs may leave. */
+  recordsReleased(writtenThrough: bigint): bigint;
+  /** The log may have grown. `quietPosition`: everything that happened up to there is in the log. */
+  logGrew(state: {writtenThrough: bigint; quietPosition: bigint | undefined}): void;
   /** Resolves when the eligible backup has acknowledged everything through `ordinal`, or there is none any more. */
   caughtUp(ordinal: bigint): Promise<void>;
 }
 
-export const NO_FOLLOWERS: Followers = {acknowledgedThrough: undefined, logGrew: () => {}, caughtUp: async () => {}};
+export const NO_FOLLOWERS: Followers = {
+  recordsReleased: (writtenThrough) => writtenThrough,
+  logGrew: () => {},
+  caughtUp: async () => {},
+};
 
 export type PrimaryParts = {
   machine: MachineInterface;
@@ -110,7 +115,8 @@ export class Primary {
     if (this.#sink.failure !== undefined) this.source.finish('stopped');
     this.#gate.update();
     const quiet = this.#journal.pendingRecords === 0 && this.#sink.queuedBytes === 0;
-    this.#parts.followers.logGrew({...this.progress, quietPosition: quiet ? this.machine.position : undefined});
+    const {writtenThrough} = this.#sink;
+    this.#parts.followers.logGrew({writtenThrough, quietPosition: quiet ? this.machine.position : undefined});
   }
 
   /**
@@ -131,12 +137,20 @@ export class Primary {
     return end;
   }
 
+  /** Begins to send the machine's state to a follower that joins late. */
+  startState(): StateSender {
+    return new StateSender(this.machine, this.#parts.stateDigest.dirtyPages);
+  }
+
+  /** At the present boundary, with everything before it in the log: the rest of the state, and where it stands. */
+  finishState(sender: StateSender): {batches: Uint8Array[]; table: Uint8Array; ordinal: bigint; digest: Uint8Array} {
+    this.#journal.coverOutputs(this.machine.position);
+    const ordinal = this.#parts.writer.lastOrdinal;
+    return {...sender.finish(), ordinal, digest: this.#parts.stateDigest.compute()};
+  }
+
   #allowedThrough(): bigint {
-    const acknowledged = this.#parts.followers.acknowledgedThrough;
-    const written = this.#sink.writtenThrough;
-    return this.#journal.outputsCoveredBy(
-      acknowledged !== undefined && acknowledged < written ? acknowledged : written,
-    );
+    return this.#journal.outputsCoveredBy(this.#parts.followers.recordsReleased(this.#sink.writtenThrough));
   }
 
   #emit(output: Output): void {
@@ -145,5 +159,12 @@ export class Primary {
 }
 
 function endReason(end: SessionEnd): EndReason {
-  return end.kind === 'halted' ? 'halted' : end.kind === 'handedOver' ? 'handedOver' : 'stopped';
+  switch (end.kind) {
+    case 'halted':
+    case 'handedOver':
+    case 'superseded':
+      return end.kind;
+    default:
+      return 'stopped';
+  }
 }

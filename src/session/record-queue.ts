@@ -22,6 +22,8 @@ export class RecordQueue {
   #recent: QueuedRecord[] = [];
   #releasedThrough = 0n;
   #consumedThrough = 0n;
+  #skipThrough = 0n;
+  #onSkip: (record: LogRecord) => void = () => {};
 
   constructor(feed: FrameFeed) {
     this.#feed = feed;
@@ -42,6 +44,13 @@ export class RecordQueue {
     return this.#recent;
   }
 
+  /** Records through `ordinal` are contained in the machine's state already: `onSkip` sees them, nobody else does. */
+  skipThrough(ordinal: bigint, onSkip: (record: LogRecord) => void): void {
+    this.#skipThrough = ordinal;
+    this.#onSkip = onSkip;
+    this.#skip();
+  }
+
   /** The next record if it is here already. */
   peek(): QueuedRecord | undefined {
     return this.#records[this.#start];
@@ -56,11 +65,20 @@ export class RecordQueue {
       if (next.releasedThrough > this.#releasedThrough) this.#releasedThrough = next.releasedThrough;
       if ('records' in next) {
         this.#records = next.records.map((record, index) => ({ordinal: next.firstOrdinal + BigInt(index), record}));
+        this.#skip();
       } else {
         this.#records = [{ordinal: this.#consumedThrough, record: {kind: 'advance', position: next.position}}];
       }
     }
     return this.peek();
+  }
+
+  #skip(): void {
+    for (let next = this.peek(); next !== undefined && next.ordinal <= this.#skipThrough; next = this.peek()) {
+      this.#start += 1;
+      this.#consumedThrough = next.ordinal;
+      if (next.record.kind !== 'advance') this.#onSkip(next.record);
+    }
   }
 
   take(): QueuedRecord {

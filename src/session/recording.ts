@@ -37,6 +37,8 @@ export type RecordOptions = {
   followers: Followers;
   /** 16 random bytes. */
   lineageId: Uint8Array;
+  /** `dir:PATH`, `nats://…`, or null. */
+  arbiter: string | null;
 };
 
 /** A first guess of how fast this host runs the guest; a clock input corrects it within a quarter of a second. */
@@ -104,7 +106,7 @@ async function describe(options: RecordOptions, disks: readonly DiskImage[]): Pr
     artefacts,
     disks: baseDisks,
     lineageId: options.lineageId,
-    arbiter: null,
+    arbiter: options.arbiter,
     host: thisHost(),
     controlSocket: controlSocketPath(options.logPath),
   };

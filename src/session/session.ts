@@ -18,6 +18,8 @@ export type SourceEnd =
   | 'stuck'
   /** A backup carries on. */
   | 'handedOver'
+  /** Another has won the next generation. */
+  | 'superseded'
   /** A follower shall become the primary. */
   | 'promoted';
 

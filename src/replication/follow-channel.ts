@@ -1,0 +1,102 @@
+// One attempt to follow a primary over a link: connect, greet, build the machine, take over the primary's state if it is far along,
+// replay, stand ready.
+
+import type {Machine} from '../emulator/machine.ts';
+import {FtvmError} from '../errors.ts';
+import {connectTo, type Endpoint, formatEndpoint} from '../host/listener.ts';
+import {LogFileWriter} from '../host/log-file.ts';
+import type {StateDigest} from '../session/digests.ts';
+import {hex} from '../session/divergence.ts';
+import {Follower, type FollowerOptions} from '../session/follower.ts';
+import {applyBatch, applyTable} from '../session/state-transfer.ts';
+import type {Arbiter} from './arbiter.ts';
+import {type ChannelEnd, ChannelFeed} from './channel-feed.ts';
+import {SocketLink} from './link.ts';
+import type {Welcome} from './messages.ts';
+
+/** A guest that has run less is replayed from power-on, which is quicker than sending its state. */
+const REPLAY_LIMIT_STEPS = 50_000_000n;
+const CONNECT_TIMEOUT_MS = 5000;
+
+export type FollowChannelOptions = Omit<FollowerOptions, 'feed' | 'join' | 'logPath'> & {
+  logPath: string;
+  overwrite: boolean;
+  name: string;
+  eligible: boolean;
+  /** Replay from power-on however far the primary is. */
+  fromStart: boolean;
+  openArbiter(spec: string): Promise<Arbiter>;
+  onEnd(end: ChannelEnd): void;
+};
+
+export type FollowedChannel = {
+  feed: ChannelFeed;
+  file: LogFileWriter;
+  follower: Follower;
+  welcome: Welcome;
+  /** The log's arbiter, if it names one. */
+  arbiter: Arbiter | undefined;
+};
+
+/** Resolves when the follower can replay. Throws FtvmError `network` when there is no primary, `peerVanished` when it went away. */
+export async function followChannel(endpoint: Endpoint, options: FollowChannelOptions): Promise<FollowedChannel> {
+  const socket = await connectTo(endpoint, {timeoutMs: CONNECT_TIMEOUT_MS});
+  const file = await LogFileWriter.create(options.logPath, {overwrite: options.overwrite});
+  let machine: Machine | undefined;
+  const feed = new ChannelFeed(new SocketLink(socket, formatEndpoint(endpoint)), {
+    append: (bytes) => file.append(bytes),
+    name: options.name,
+    eligible: options.eligible,
+    position: () => machine?.position ?? 0n,
+    nowMs: () => performance.now(),
+    onEnd: options.onEnd,
+  });
+  try {
+    const welcome = await feed.welcome;
+    const far = BigInt(welcome.position) > REPLAY_LIMIT_STEPS && !options.fromStart;
+    const follower = await Follower.open({
+      ...options,
+      feed,
+      join: async (built, stateDigest) => {
+        machine = built;
+        return far ? await receiveState(feed, built, stateDigest) : undefined;
+      },
+    });
+    const spec = follower.header.arbiter;
+    const arbiter = spec === null ? undefined : await options.openArbiter(spec);
+    if (options.eligible) {
+      const nonce = arbiter === undefined ? '' : await arbiter.getNonce(welcome.lineageId, welcome.nonceName);
+      feed.ready(nonce ?? '');
+    }
+    return {feed, file, follower, welcome, arbiter};
+  } catch (error) {
+    feed.close('failed', error instanceof Error ? error.message : undefined);
+    await file.close();
+    throw error;
+  }
+}
+
+/** Takes the primary's state. Throws FtvmError `divergence` when it is not what the primary has. */
+async function receiveState(feed: ChannelFeed, machine: Machine, stateDigest: StateDigest): Promise<bigint> {
+  feed.requestState();
+  for (;;) {
+    const part = await feed.nextStatePart();
+    if (part.kind === 'pages') {
+      applyBatch(machine, part.bytes);
+      continue;
+    }
+    applyTable(machine, part.table);
+    const digest = hex(stateDigest.compute());
+    if (digest !== part.end.digest || String(machine.position) !== part.end.position) {
+      throw new FtvmError(
+        'divergence',
+        `the state that was received has digest ${digest}, the primary's has ${part.end.digest}`,
+        {
+          hint: 'This is a bug of ftvm.',
+          details: {expected: part.end.digest, actual: digest, position: machine.position},
+        },
+      );
+    }
+    return BigInt(part.end.ordinal);
+  }
+}

@@ -1,0 +1,197 @@
+// One follower, as its primary sees it: serves it the log from the primary's own log, so that nothing is sent that is not written; the
+// state, if it joins late; and keeps what it has acknowledged.
+
+import {FtvmError} from '../errors.ts';
+import type {Advance} from '../logformat/record.ts';
+import type {StateSender} from '../session/state-transfer.ts';
+import type {Link} from './link.ts';
+import {CHANNEL_PROTOCOL, type Hello, MAX_CHUNK_BYTES, type Message, type StateEnd, type Welcome} from './messages.ts';
+
+/** The log's bytes from an offset on; empty at its present end. */
+export interface LogBytes {
+  next(): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+export type FollowerLinkPort = {
+  readonly lineageId: string;
+  nowMs(): number;
+  welcome(): Promise<Welcome>;
+  openLog(offset: number): Promise<LogBytes>;
+  startState(): StateSender;
+  /** Called at a boundary: covers and flushes everything, and says where the state stands. */
+  finishState(sender: StateSender): {batches: Uint8Array[]; table: Uint8Array; end: StateEnd};
+  /** It was heard: an acknowledgement, or readiness. */
+  heard(follower: FollowerLink): void;
+  wantsHandOver(follower: FollowerLink): void;
+  closed(follower: FollowerLink, reason: string, deliberate: boolean): void;
+};
+
+export class FollowerLink {
+  readonly #link: Link;
+  readonly #port: FollowerLinkPort;
+  #hello: Hello | undefined;
+  #log: LogBytes | undefined;
+  #pumping = false;
+  #again = false;
+  #closed = false;
+  #sender: StateSender | undefined;
+  acknowledgedThrough = 0n;
+  /** What it has executed. */
+  position = 0n;
+  lastHeardMs: number;
+  /** The nonce that it read in the arbiter's store, once it is ready. */
+  nonce: string | undefined;
+
+  constructor(link: Link, port: FollowerLinkPort) {
+    this.#link = link;
+    this.#port = port;
+    this.lastHeardMs = port.nowMs();
+    link.start({
+      message: (message) => this.#receive(message),
+      drained: () => {
+        this.pump();
+        this.#sendState();
+      },
+      closed: (reason) => this.#close(reason, false),
+    });
+  }
+
+  get name(): string {
+    return this.#hello?.name ?? this.#link.peer;
+  }
+
+  get offersItself(): boolean {
+    return this.#hello?.eligible === true && this.nonce !== undefined;
+  }
+
+  /** Sends what the log has more than was sent. */
+  pump(): void {
+    if (this.#log === undefined || this.#closed) return;
+    this.#again = true;
+    if (this.#pumping) return;
+    this.#pumping = true;
+    void this.#sendLog(this.#log);
+  }
+
+  /** Only when everything that was written before has been sent. */
+  advance(advance: Advance): void {
+    if (this.#log === undefined || this.#pumping || this.#link.congested || this.#closed) return;
+    this.#link.send({kind: 'advance', advance});
+  }
+
+  /** Sends the rest of the log, says why the primary leaves, and closes. */
+  async farewell(reason: string): Promise<void> {
+    while (this.#pumping && !this.#closed) await new Promise((resolve) => setTimeout(resolve, 1));
+    if (this.#closed) return;
+    this.#link.send({kind: 'bye', bye: {reason}});
+    this.#link.end();
+    this.#close('farewell', true);
+  }
+
+  /** Breaks with a follower that is silent or wrong. */
+  drop(reason: string): void {
+    this.#link.send({kind: 'bye', bye: {reason: 'refused', message: reason}});
+    this.#link.end();
+    this.#close(reason, false);
+  }
+
+  #receive(message: Message): void {
+    this.lastHeardMs = this.#port.nowMs();
+    switch (message.kind) {
+      case 'hello':
+        this.#welcome(message.hello).catch((error: Error) => this.drop(error.message));
+        return;
+      case 'ack':
+        if (message.ordinal > this.acknowledgedThrough) this.acknowledgedThrough = message.ordinal;
+        if (message.position > this.position) this.position = message.position;
+        this.#port.heard(this);
+        return;
+      case 'ready':
+        this.nonce = message.nonce;
+        this.#port.heard(this);
+        return;
+      case 'handOver':
+        this.#port.wantsHandOver(this);
+        return;
+      case 'sendState':
+        this.#sender ??= this.#port.startState();
+        this.#sendState();
+        return;
+      case 'bye':
+        this.#link.end();
+        this.#close(message.bye.message ?? message.bye.reason, true);
+        return;
+      default:
+        this.drop(`a ${message.kind} message, which only a primary sends`);
+    }
+  }
+
+  async #welcome(hello: Hello): Promise<void> {
+    const {lineageId} = this.#port;
+    if (this.#hello !== undefined) throw new FtvmError('network', 'a second greeting');
+    if (hello.protocol !== CHANNEL_PROTOCOL) {
+      throw new FtvmError('network', `channel protocol ${hello.protocol}; ${CHANNEL_PROTOCOL} is spoken here`);
+    }
+    if (hello.lineageId !== null && hello.lineageId !== lineageId)
+      throw new FtvmError('network', `the log is of lineage ${lineageId}`);
+    this.#hello = hello;
+    const welcome = await this.#port.welcome();
+    const log = await this.#port.openLog(Number(hello.offset));
+    this.#link.send({kind: 'welcome', welcome});
+    this.#log = log;
+    this.pump();
+  }
+
+  async #sendLog(log: LogBytes): Promise<void> {
+    try {
+      while (this.#again && !this.#closed && !this.#link.congested) {
+        this.#again = false;
+        for (let bytes = await log.next(); bytes.length > 0 && !this.#closed; bytes = await log.next()) {
+          for (let start = 0; start < bytes.length; start += MAX_CHUNK_BYTES) {
+            this.#link.send({kind: 'bytes', bytes: bytes.slice(start, start + MAX_CHUNK_BYTES)});
+          }
+          if (!this.#link.congested) continue;
+          this.#again = true;
+          break;
+        }
+      }
+    } catch (error) {
+      if (!this.#closed) this.drop(`the log cannot be read: ${(error as Error).message}`);
+    }
+    this.#pumping = false;
+    if (this.#closed) await log.close().catch(() => {});
+  }
+
+  /** Pages as long as there is room; the rest when the link has drained. */
+  #sendState(): void {
+    const sender = this.#sender;
+    if (sender === undefined || this.#closed) return;
+    while (!this.#link.congested) {
+      const batch = sender.nextBatch();
+      if (batch === undefined) {
+        this.#finishState(sender);
+        return;
+      }
+      this.#link.send({kind: 'pages', bytes: batch});
+    }
+  }
+
+  #finishState(sender: StateSender): void {
+    this.#sender = undefined;
+    const {batches, table, end} = this.#port.finishState(sender);
+    for (const bytes of batches) this.#link.send({kind: 'pages', bytes});
+    for (let start = 0; start < table.length; start += MAX_CHUNK_BYTES) {
+      this.#link.send({kind: 'table', bytes: table.slice(start, start + MAX_CHUNK_BYTES)});
+    }
+    this.#link.send({kind: 'stateEnd', end});
+  }
+
+  #close(reason: string, deliberate: boolean): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#sender?.close();
+    if (!this.#pumping) void this.#log?.close().catch(() => {});
+    this.#port.closed(this, reason, deliberate);
+  }
+}

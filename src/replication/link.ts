@@ -1,0 +1,117 @@
+// A link: a connection that carries the channel's messages in order until it breaks. The replication code knows links, clocks and
+// stored logs only by their interfaces, so that the protocol simulator in the tests can run the same code over its own.
+
+import type {Duplex} from 'node:stream';
+import {FtvmError} from '../errors.ts';
+import {encodeMessage, type Message, MessageReader} from './messages.ts';
+
+export type LinkEvents = {
+  message(message: Message): void;
+  /** There is room again after `congested`. */
+  drained(): void;
+  /** Called once: the link broke, was closed by the peer, or carried what is no message. */
+  closed(reason: string): void;
+};
+
+export interface Link {
+  /** The peer's address, for people. */
+  readonly peer: string;
+  /** Whether more than a buffer's worth waits to be sent. */
+  readonly congested: boolean;
+  /** Must be set before anything else happens; messages that came before are delivered then. */
+  start(events: LinkEvents): void;
+  send(message: Message): void;
+  /** Stops and resumes reading. */
+  pause(): void;
+  resume(): void;
+  /** Sends what waits, then closes; `closed` is not called any more. */
+  end(): void;
+  /** Breaks the link at once. */
+  destroy(): void;
+}
+
+/** A link over a socket. */
+export class SocketLink implements Link {
+  readonly peer: string;
+  readonly #socket: Duplex;
+  readonly #messages = new MessageReader();
+  #events: LinkEvents | undefined;
+  #congested = false;
+  #closed = false;
+
+  constructor(socket: Duplex, peer: string) {
+    this.#socket = socket;
+    this.peer = peer;
+    socket.on('error', (error) => this.#close(error.message));
+    socket.on('close', () => this.#close('the connection broke'));
+    socket.on('drain', () => {
+      this.#congested = false;
+      this.#events?.drained();
+    });
+  }
+
+  get congested(): boolean {
+    return this.#congested;
+  }
+
+  start(events: LinkEvents): void {
+    this.#events = events;
+    this.#socket.on('data', (bytes: Uint8Array) => this.#receive(bytes));
+  }
+
+  send(message: Message): void {
+    if (this.#closed || !this.#socket.writable) return;
+    if (!this.#socket.write(encodeMessage(message))) this.#congested = true;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    this.#closed = true;
+    if (!this.#socket.destroyed) this.#socket.end(() => this.#socket.destroySoon?.());
+  }
+
+  destroy(): void {
+    this.#closed = true;
+    this.#socket.destroy();
+  }
+
+  #receive(bytes: Uint8Array): void {
+    if (this.#closed) return;
+    try {
+      this.#messages.push(bytes);
+      for (
+        let message = this.#messages.next();
+        message !== undefined && !this.#closed;
+        message = this.#messages.next()
+      ) {
+        this.#events?.message(message);
+      }
+    } catch (error) {
+      if (!(error instanceof FtvmError)) throw error;
+      this.send({kind: 'bye', bye: {reason: 'refused', message: error.message}});
+      this.#socket.end();
+      this.#close(error.message);
+    }
+  }
+
+  #close(reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (!this.#socket.destroyed) this.#socket.destroySoon?.();
+    this.#events?.closed(reason);
+  }
+}
+
+declare module 'node:stream' {
+  interface Duplex {
+    /** Sockets have it: closes once everything is sent. */
+    destroySoon?(): void;
+  }
+}

@@ -1,0 +1,349 @@
+// The primary's side of replication: which follower's acknowledgements gate outputs, and what happens when it is lost. Paper 2.2 and
+// 2.4, with its gaps closed (DESIGN 7): removing the backup consumes a generation, which must be won first; a primary whose own loop
+// was silent releases nothing until the arbiter confirms its generation.
+
+import {FtvmError} from '../errors.ts';
+import type {Followers} from '../session/primary.ts';
+import type {SourceEnd} from '../session/session.ts';
+import type {StateSender} from '../session/state-transfer.ts';
+import type {Arbiter} from './arbiter.ts';
+import {FollowerLink, type LogBytes} from './follower-link.ts';
+import type {Link} from './link.ts';
+import {CHANNEL_PROTOCOL, type StateEnd} from './messages.ts';
+import type {Timing} from './timing.ts';
+
+/** How long a closing primary waits for the backup's last acknowledgement. */
+const FAREWELL_MS = 5000;
+/** How often a follower is told how far it may run where nothing happens. */
+const ADVANCE_INTERVAL_MS = 10;
+/** Pause between two attempts to reach the arbiter. */
+const RETRY_MS = 250;
+
+/** What replication asks of the primary that it serves. */
+export type PrimaryPort = {
+  /** Outputs may leave now. */
+  changed(): void;
+  pause(until: Promise<void>): void;
+  finish(end: SourceEnd): void;
+  appendJoined(backup: string, generation: number): void;
+  /** Appends and writes the record of a generation that this primary has won again. */
+  appendTakeover(generation: number): void;
+  startState(): StateSender;
+  finishState(sender: StateSender): {batches: Uint8Array[]; table: Uint8Array; end: StateEnd};
+  position(): bigint;
+  /** Ordinals: the last output that left, the last that was emitted. */
+  outputs(): {releasedThrough: bigint; emittedThrough: bigint};
+};
+
+type Standing =
+  /** No backup: the log alone counts. */
+  | {kind: 'alone'}
+  | {kind: 'protected'; backup: FollowerLink}
+  /** The backup is gone, and its generation is not won yet: nothing leaves. */
+  | {kind: 'removing'}
+  /** This process stood still; somebody may have taken over: nothing leaves. */
+  | {kind: 'unconfirmed'; then: Standing}
+  /** Another is primary. */
+  | {kind: 'superseded'};
+
+export type PrimaryReplicationParts = {
+  lineageId: Uint8Array;
+  generation: number;
+  /** Unique to this process. */
+  claimant: string;
+  arbiter: Arbiter | undefined;
+  timing: Timing;
+  nowMs(): number;
+  openLog(offset: number): Promise<LogBytes>;
+  note(text: string): void;
+};
+
+export class PrimaryReplication implements Followers {
+  readonly #parts: PrimaryReplicationParts;
+  readonly #lineageId: string;
+  readonly #followers = new Set<FollowerLink>();
+  #port: PrimaryPort | undefined;
+  #standing: Standing = {kind: 'alone'};
+  #generation: number;
+  #nonce: {name: string; value: string} | undefined;
+  #writtenThrough = 0n;
+  #quietPosition: bigint | undefined;
+  /** The last record whose outputs were allowed to leave: the gate never closes behind what it has let through. */
+  #allowed = 0n;
+  #advanceTimer: NodeJS.Timeout | undefined;
+  readonly #watchTimer: NodeJS.Timeout;
+  #lastTickMs: number;
+  #closing = false;
+
+  constructor(parts: PrimaryReplicationParts) {
+    this.#parts = parts;
+    this.#lineageId = Buffer.from(parts.lineageId).toString('hex');
+    this.#generation = parts.generation;
+    this.#lastTickMs = parts.nowMs();
+    this.#watchTimer = setInterval(() => this.#watch(), parts.timing.heartbeatMs / 2);
+  }
+
+  set port(port: PrimaryPort) {
+    this.#port = port;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  get standing(): Standing['kind'] {
+    return this.#standing.kind;
+  }
+
+  get hasBackup(): boolean {
+    return this.#standing.kind === 'protected';
+  }
+
+  /** For `status`. */
+  get followers(): {name: string; eligible: boolean; acknowledgedThrough: bigint; position: bigint}[] {
+    const {backup} = this;
+    return [...this.#followers].map((follower) => ({
+      name: follower.name,
+      eligible: follower === backup,
+      acknowledgedThrough: follower.acknowledgedThrough,
+      position: follower.position,
+    }));
+  }
+
+  get backup(): FollowerLink | undefined {
+    return this.#standing.kind === 'protected' ? this.#standing.backup : undefined;
+  }
+
+  accept(link: Link): void {
+    const {nowMs, openLog} = this.#parts;
+    const follower = new FollowerLink(link, {
+      lineageId: this.#lineageId,
+      nowMs,
+      openLog,
+      welcome: async () => ({
+        protocol: CHANNEL_PROTOCOL,
+        lineageId: this.#lineageId,
+        position: String(this.#port?.position() ?? 0n),
+        nonceName: (await this.#proof()).name,
+        ...this.#parts.timing,
+      }),
+      startState: () => this.#requirePort().startState(),
+      finishState: (sender) => this.#requirePort().finishState(sender),
+      heard: (heard) => this.#heard(heard),
+      wantsHandOver: (asking) => {
+        if (asking === this.backup) this.#port?.finish('handedOver');
+      },
+      closed: (gone, reason) => this.#lost(gone, reason),
+    });
+    this.#followers.add(follower);
+  }
+
+  // Followers: what the output gate and the log tell and ask
+
+  recordsReleased(writtenThrough: bigint): bigint {
+    this.#noticeSilence();
+    const standing = this.#standing;
+    const allowed =
+      standing.kind === 'alone'
+        ? writtenThrough
+        : standing.kind === 'protected'
+          ? least(standing.backup.acknowledgedThrough, writtenThrough)
+          : 0n;
+    if (allowed > this.#allowed) this.#allowed = allowed;
+    return standing.kind === 'alone' || standing.kind === 'protected' ? this.#allowed : 0n;
+  }
+
+  logGrew(state: {writtenThrough: bigint; quietPosition: bigint | undefined}): void {
+    const grown = state.writtenThrough !== this.#writtenThrough;
+    this.#writtenThrough = state.writtenThrough;
+    this.#quietPosition = state.quietPosition;
+    if (grown) for (const follower of this.#followers) follower.pump();
+    if (this.#followers.size > 0) this.#scheduleAdvance();
+  }
+
+  async caughtUp(ordinal: bigint): Promise<void> {
+    const {backup} = this;
+    const deadlineMs = this.#parts.nowMs() + FAREWELL_MS;
+    while (
+      backup !== undefined &&
+      this.backup === backup &&
+      backup.acknowledgedThrough < ordinal &&
+      this.#parts.nowMs() < deadlineMs
+    ) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+
+  /** Says farewell to every follower. */
+  async close(reason: string): Promise<void> {
+    this.#closing = true;
+    clearTimeout(this.#advanceTimer);
+    clearInterval(this.#watchTimer);
+    await Promise.all([...this.#followers].map((follower) => follower.farewell(reason)));
+    await this.#parts.arbiter?.close();
+  }
+
+  // Backups
+
+  #heard(follower: FollowerLink): void {
+    if (this.#standing.kind === 'alone' && this.#mayBeBackup(follower)) {
+      this.#standing = {kind: 'protected', backup: follower};
+      this.#parts.note(`backup joined: ${follower.name}`);
+      this.#port?.appendJoined(follower.name, this.#generation);
+    }
+    this.#port?.changed();
+  }
+
+  /** It holds all that was written, everything that left before it joined has left, and it means the same arbiter. */
+  #mayBeBackup(follower: FollowerLink): boolean {
+    if (!follower.offersItself || this.#closing || follower.acknowledgedThrough < this.#writtenThrough) return false;
+    if (this.#parts.arbiter === undefined) return true;
+    if (follower.nonce === this.#nonce?.value) return true;
+    follower.drop('its arbiter is another store than ours: it could take over unnoticed');
+    return false;
+  }
+
+  #lost(follower: FollowerLink, reason: string): void {
+    this.#followers.delete(follower);
+    if (this.#closing) return;
+    const standing = this.#standing.kind === 'unconfirmed' ? this.#standing.then : this.#standing;
+    if (standing.kind !== 'protected' || standing.backup !== follower) return;
+    this.#parts.note(`backup lost: ${follower.name}: ${reason}`);
+    if (this.#standing.kind === 'unconfirmed') this.#standing = {kind: 'unconfirmed', then: {kind: 'removing'}};
+    else this.#remove();
+  }
+
+  /** The backup may go live any moment: this side must win the next generation before anything leaves (paper 2.3). */
+  #remove(): void {
+    if (this.#parts.arbiter === undefined) {
+      this.#standing = {kind: 'alone'};
+      this.#port?.changed();
+      return;
+    }
+    this.#standing = {kind: 'removing'};
+    const won = this.#winGeneration(this.#parts.arbiter, this.#generation + 1);
+    this.#port?.pause(won);
+  }
+
+  async #winGeneration(arbiter: Arbiter, generation: number): Promise<void> {
+    const {claimant, note} = this.#parts;
+    for (let told = false; !this.#closing; ) {
+      try {
+        const result = await arbiter.claim({lineageId: this.#lineageId, generation, claimant});
+        if (result.kind === 'lost') {
+          this.#supersede(result.by);
+          return;
+        }
+        this.#generation = generation;
+        this.#standing = {kind: 'alone'};
+        note(`going on alone, generation ${generation}`);
+        this.#port?.appendTakeover(generation);
+        this.#port?.changed();
+        return;
+      } catch (error) {
+        if (!(error instanceof FtvmError) || error.code !== 'arbiterUnreachable') throw error;
+        if (!told) note(`${error.message}: the guest waits`);
+        told = true;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  #supersede(by: string): void {
+    this.#standing = {kind: 'superseded'};
+    this.#parts.note(
+      `another carries the guest on (${by}): this side ends, and what it had not released is thrown away`,
+    );
+    this.#port?.finish('superseded');
+  }
+
+  // Silence
+
+  #watch(): void {
+    this.#noticeSilence();
+    const {backup} = this;
+    const {takeoverMs} = this.#parts.timing;
+    if (backup !== undefined && this.#parts.nowMs() - backup.lastHeardMs > takeoverMs)
+      backup.drop(`nothing was heard for ${takeoverMs} ms`);
+    if (this.#followers.size > 0) this.#sendAdvance();
+  }
+
+  /** Our own loop stood still so long that the backup may have taken over: nothing leaves before the arbiter has confirmed us. */
+  #noticeSilence(): void {
+    const nowMs = this.#parts.nowMs();
+    const silentMs = nowMs - this.#lastTickMs;
+    this.#lastTickMs = nowMs;
+    const {arbiter, timing} = this.#parts;
+    if (silentMs <= timing.takeoverMs || arbiter === undefined || this.#standing.kind !== 'protected') return;
+    this.#standing = {kind: 'unconfirmed', then: this.#standing};
+    this.#parts.note(`this process stood still for ${Math.round(silentMs)} ms: asking the arbiter`);
+    this.#port?.pause(this.#confirm(arbiter));
+  }
+
+  async #confirm(arbiter: Arbiter): Promise<void> {
+    while (!this.#closing && this.#standing.kind === 'unconfirmed') {
+      try {
+        const current = await arbiter.current(this.#lineageId);
+        if (this.#standing.kind !== 'unconfirmed') return;
+        if (
+          current !== undefined &&
+          current.generation > this.#generation &&
+          current.claimant !== this.#parts.claimant
+        ) {
+          this.#supersede(current.claimant);
+          return;
+        }
+        const {then} = this.#standing;
+        if (then.kind === 'removing') {
+          this.#standing = then;
+          await this.#winGeneration(arbiter, this.#generation + 1);
+          return;
+        }
+        this.#lastTickMs = this.#parts.nowMs();
+        this.#standing = then;
+        this.#port?.changed();
+        return;
+      } catch (error) {
+        if (!(error instanceof FtvmError) || error.code !== 'arbiterUnreachable') throw error;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  // Small change
+
+  #scheduleAdvance(): void {
+    this.#advanceTimer ??= setTimeout(() => {
+      this.#advanceTimer = undefined;
+      this.#sendAdvance();
+    }, ADVANCE_INTERVAL_MS);
+  }
+
+  #sendAdvance(): void {
+    const position = this.#quietPosition;
+    if (position === undefined || this.#port === undefined) return;
+    const {releasedThrough} = this.#port.outputs();
+    for (const follower of this.#followers) follower.advance({position, releasedThrough, sentAtMs: Date.now()});
+  }
+
+  /** Puts a nonce into the arbiter's store, once; a backup that reads it there means the same store. */
+  async #proof(): Promise<{name: string; value: string}> {
+    const {arbiter, claimant} = this.#parts;
+    if (arbiter === undefined) return {name: '', value: ''};
+    if (this.#nonce === undefined) {
+      const nonce = {name: claimant, value: crypto.randomUUID()};
+      await arbiter.putNonce(this.#lineageId, nonce.name, nonce.value);
+      this.#nonce ??= nonce;
+    }
+    return this.#nonce;
+  }
+
+  #requirePort(): PrimaryPort {
+    if (this.#port === undefined) throw new FtvmError('network', 'the primary is not ready yet');
+    return this.#port;
+  }
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
