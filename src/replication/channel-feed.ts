@@ -171,6 +171,8 @@ export class ChannelFeed implements FrameFeed {
         this.#wakeup.signal();
         return;
       }
+      case 'heartbeat':
+        return;
       case 'pages':
         this.#addState({kind: 'pages', bytes: message.bytes});
         return;

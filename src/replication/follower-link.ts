@@ -80,6 +80,10 @@ export class FollowerLink {
     this.#link.send({kind: 'advance', advance});
   }
 
+  heartbeat(): void {
+    if (this.#hello !== undefined && !this.#closed && !this.#link.congested) this.#link.send({kind: 'heartbeat'});
+  }
+
   /** Sends the rest of the log, says why the primary leaves, and closes. */
   async farewell(reason: string): Promise<void> {
     while (this.#pumping && !this.#closed) await new Promise((resolve) => setTimeout(resolve, 1));

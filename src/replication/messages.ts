@@ -45,6 +45,8 @@ export type Message =
   | {kind: 'advance'; advance: Advance}
   /** Whole, checked frames were received through record `ordinal`; executed to `position`. */
   | {kind: 'ack'; ordinal: bigint; position: bigint}
+  /** A sign of life, when there is nothing else to say. */
+  | {kind: 'heartbeat'}
   /** The follower asks for a planned hand-over. */
   | {kind: 'handOver'}
   /** The follower has built its machine and wants the primary's state. */
@@ -71,6 +73,7 @@ const TYPES = {
   table: 10,
   stateEnd: 11,
   ready: 12,
+  heartbeat: 13,
 } as const;
 const HEADER_BYTES = 5;
 
@@ -91,6 +94,7 @@ const LIMITS_BYTES: Readonly<Record<number, number>> = {
   [TYPES.table]: MAX_CHUNK_BYTES,
   [TYPES.stateEnd]: 4096,
   [TYPES.ready]: 4096,
+  [TYPES.heartbeat]: 0,
 };
 
 export function encodeMessage(message: Message): Uint8Array {
@@ -144,6 +148,7 @@ function encodePayload(message: Message): Uint8Array {
     }
     case 'handOver':
     case 'sendState':
+    case 'heartbeat':
       return new Uint8Array(0);
     case 'pages':
     case 'table':
@@ -177,6 +182,8 @@ function decodePayload(type: number, payload: Buffer): Message {
       return {kind: 'ack', ordinal: payload.readBigUInt64LE(0), position: payload.readBigUInt64LE(8)};
     case TYPES.handOver:
       return {kind: 'handOver'};
+    case TYPES.heartbeat:
+      return {kind: 'heartbeat'};
     case TYPES.sendState:
       return {kind: 'sendState'};
     case TYPES.pages:

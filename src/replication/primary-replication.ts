@@ -153,6 +153,10 @@ export class PrimaryReplication implements Followers {
     return standing.kind === 'alone' || standing.kind === 'protected' ? this.#allowed : 0n;
   }
 
+  get following(): boolean {
+    return this.#followers.size > 0;
+  }
+
   logGrew(state: {writtenThrough: bigint; quietPosition: bigint | undefined}): void {
     const grown = state.writtenThrough !== this.#writtenThrough;
     this.#writtenThrough = state.writtenThrough;
@@ -265,7 +269,7 @@ export class PrimaryReplication implements Followers {
     const {takeoverMs} = this.#parts.timing;
     if (backup !== undefined && this.#parts.nowMs() - backup.lastHeardMs > takeoverMs)
       backup.drop(`nothing was heard for ${takeoverMs} ms`);
-    if (this.#followers.size > 0) this.#sendAdvance();
+    for (const follower of this.#followers) follower.heartbeat();
   }
 
   /** Our own loop stood still so long that the backup may have taken over: nothing leaves before the arbiter has confirmed us. */

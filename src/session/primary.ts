@@ -18,6 +18,8 @@ import {StateSender} from './state-transfer.ts';
 
 /** Those who follow the log over a channel. */
 export interface Followers {
+  /** Whether anybody follows: then inputs are written soon. */
+  readonly following: boolean;
   /** Of the records through `writtenThrough`, which are in our own log: the last one whose outputs may leave. */
   recordsReleased(writtenThrough: bigint): bigint;
   /** The log may have grown. `quietPosition`: everything that happened up to there is in the log. */
@@ -27,6 +29,7 @@ export interface Followers {
 }
 
 export const NO_FOLLOWERS: Followers = {
+  following: false,
   recordsReleased: (writtenThrough) => writtenThrough,
   logGrew: () => {},
   caughtUp: async () => {},
@@ -81,6 +84,7 @@ export class Primary {
       releasedThrough: () => this.#gate.releasedThrough,
       position: parts.machine.position,
       coveredThrough: parts.coveredThrough,
+      following: () => parts.followers.following,
     });
     this.source = new LiveSource({
       clock: parts.clock,

@@ -24,6 +24,8 @@ const ECHO_INTERVAL_NS = 5_000_000n;
 const TYPING_NS = 1_000_000_000n;
 /** Inputs that cause no output wait at most so long for their frame. */
 const FLUSH_INTERVAL_NS = 1_000_000_000n;
+/** less when somebody follows, who may not run past them before. */
+const FOLLOWED_FLUSH_INTERVAL_NS = 10_000_000n;
 /** Steps between two digests of the state. */
 const DIGEST_INTERVAL_STEPS = 1n << 28n;
 /** Frames waiting for the disk, beyond which the guest waits. */
@@ -36,6 +38,7 @@ export class RecordJournal implements Journal {
   readonly #stateDigest: StateDigest;
   readonly #outputDigest: OutputDigest;
   readonly #releasedThrough: () => bigint;
+  readonly #following: () => boolean;
   #lastDigestAt: bigint;
   #lastOutputNs = 0n;
   #lastFlushNs: bigint;
@@ -53,6 +56,8 @@ export class RecordJournal implements Journal {
     position: bigint;
     /** Ordinal of the last output that a record of the log covers already. */
     coveredThrough: bigint;
+    /** Whether somebody follows the log. */
+    following: () => boolean;
   }) {
     this.#writer = parts.writer;
     this.#sink = parts.sink;
@@ -60,6 +65,7 @@ export class RecordJournal implements Journal {
     this.#stateDigest = parts.stateDigest;
     this.#outputDigest = parts.outputDigest;
     this.#releasedThrough = parts.releasedThrough;
+    this.#following = parts.following;
     this.#lastDigestAt = parts.position;
     this.#lastFlushNs = parts.clock.nowNs();
     this.#outputRecords.push({record: parts.writer.lastOrdinal, through: parts.coveredThrough});
@@ -80,7 +86,8 @@ export class RecordJournal implements Journal {
     if (turn.inputs.some((input) => input.kind === 'console')) this.#lastTypedNs = nowNs;
     const outputDue = !this.#outputDigest.empty && nowNs >= this.#outputDueNs(nowNs);
     if (outputDue || (urgent && !this.#outputDigest.empty)) this.#appendOutput(machine.position, nowNs);
-    if (urgent || outputDue || nowNs - this.#lastFlushNs >= FLUSH_INTERVAL_NS) this.flush();
+    const intervalNs = this.#following() ? FOLLOWED_FLUSH_INTERVAL_NS : FLUSH_INTERVAL_NS;
+    if (urgent || outputDue || nowNs - this.#lastFlushNs >= intervalNs) this.flush();
   }
 
   async room(): Promise<void> {
@@ -93,7 +100,8 @@ export class RecordJournal implements Journal {
   }
 
   #outputDueNs(nowNs: bigint): bigint {
-    return this.#lastOutputNs + (nowNs - this.#lastTypedNs < TYPING_NS ? ECHO_INTERVAL_NS : OUTPUT_INTERVAL_NS);
+    const soon = this.#following() || nowNs - this.#lastTypedNs < TYPING_NS;
+    return this.#lastOutputNs + (soon ? ECHO_INTERVAL_NS : OUTPUT_INTERVAL_NS);
   }
 
   /** Appends a record of the session's own (control, takeover, joined). */

@@ -80,7 +80,8 @@ export class Demonstration {
 
   /** What the steps have shown, once all of them have run. */
   get facts(): DemonstrationFacts {
-    return this.#facts as DemonstrationFacts;
+    const {first, primary, backup, takeover, lines, history} = this.#facts as DemonstrationFacts;
+    return {first, primary, backup, takeover, lines, history};
   }
 
   /** Ends whatever still runs, and removes the folder unless it shall stay. */
