@@ -6,6 +6,9 @@
 const EXIT_SIGINT = 130;
 const EXIT_SIGTERM = 143;
 
+/** Signals that come together are one. */
+const SAME_WISH_MS = 300;
+
 /** Any length does: the timer's existence is what counts. */
 const HOLD_INTERVAL_MS = 60_000;
 
@@ -25,6 +28,7 @@ export class Interruption {
   /** Set once a command asked for the signal. Waiting for nothing but a signal does not hold a Node program; this does. */
   #hold: NodeJS.Timeout | undefined;
   #exitCode: number | undefined;
+  #stoppedMs = 0;
 
   constructor(hostProcess: InterruptionProcess = process) {
     this.#process = hostProcess;
@@ -60,6 +64,8 @@ export class Interruption {
   };
 
   #stop(reason: StopReason, exitCode: number): void {
+    // The parent of a re-executed ftvm hands signals on, and whoever signals a whole process group reaches both: one wish, two signals.
+    if (this.#controller.signal.aborted && performance.now() - this.#stoppedMs < SAME_WISH_MS) return;
     // Every write to a closed stdout reports it again; only a second signal is impatience.
     if (this.#controller.signal.aborted && reason === 'stdout closed') return;
     if (this.#hold === undefined || this.#controller.signal.aborted) {
@@ -67,6 +73,7 @@ export class Interruption {
       return;
     }
     this.#exitCode = exitCode;
+    this.#stoppedMs = performance.now();
     this.#controller.abort(reason);
   }
 }

@@ -2,10 +2,12 @@
 // that stdout stays data. The only file that knows listr2. A step that throws ends the run, and its error goes to the caller
 // as it is: reporting is main.ts's.
 
-/** One step. `run` may report what it is at; the text is short, without a line feed. */
+import {paletteFor} from './palette.ts';
+
+/** One step. `run` may report what it is at, and resolve to what came of it; both are short, without a line feed. */
 export interface Step {
   readonly title: string;
-  readonly run: (report: (text: string) => void) => Promise<void>;
+  readonly run: (report: (text: string) => void) => Promise<string> | Promise<void>;
 }
 
 export interface ProgressStream {
@@ -24,14 +26,18 @@ export async function runSteps(steps: readonly Step[], stream: ProgressStream = 
 
 async function runOnTerminal(steps: readonly Step[]): Promise<void> {
   const {Listr, ListrLogger, ProcessOutput} = await import('listr2');
+  const {faint} = paletteFor('stderr');
+  const widest = Math.max(...steps.map(({title}) => title.length));
   // Both of listr2's streams are stderr: its default puts the spinners on stdout.
   const output = new ProcessOutput(process.stderr, process.stderr, {leaveEmptyLine: false});
   const tasks = steps.map(({title, run}) => ({
     title,
-    task: async (_context: unknown, task: {output: string}) =>
-      run((text) => {
+    task: async (_context: unknown, task: {title: string; output: string}) => {
+      const result = await run((text) => {
         task.output = text;
-      }),
+      });
+      if (typeof result === 'string') task.title = `${title.padEnd(widest)}  ${faint(result)}`;
+    },
   }));
   await new Listr(tasks, {
     registerSignalListeners: false,
@@ -45,11 +51,11 @@ async function runInPlainLines(steps: readonly Step[], stream: ProgressStream): 
     const startMs = Date.now();
     let lastReportMs = startMs;
     stream.write(`${title} ...\n`);
-    await run((text) => {
+    const result = await run((text) => {
       if (Date.now() - lastReportMs < PLAIN_REPORT_INTERVAL_MS) return;
       lastReportMs = Date.now();
       stream.write(`${title}: ${text}\n`);
     });
-    stream.write(`${title}: done in ${((Date.now() - startMs) / 1000).toFixed(1)} s\n`);
+    stream.write(`${title}: ${result ?? `done in ${((Date.now() - startMs) / 1000).toFixed(1)} s`}\n`);
   }
 }

@@ -26,7 +26,7 @@ recorder dies, "ftvm promote" on the log makes this process go live; when it han
   static override flags = {
     follow: Flags.boolean({
       char: 'F',
-      description: 'go on when the log ends for now, and wait for a promotion when the recorder is lost',
+      description: 'go on when the log ends, and wait for a promotion when the recorder is lost',
     }),
     output: Flags.string({
       char: 'o',

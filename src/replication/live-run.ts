@@ -11,6 +11,7 @@ import type {SessionEnd} from '../session/session.ts';
 import type {Arbiter} from './arbiter.ts';
 import {SocketLink} from './link.ts';
 import {PrimaryReplication} from './primary-replication.ts';
+import type {SessionStatus} from './session-status.ts';
 import type {Timing} from './timing.ts';
 
 export type LiveRun = {end: SessionEnd; position: bigint; records: bigint};
@@ -146,7 +147,7 @@ export class LivePrimary {
     }
   }
 
-  #status(): Record<string, unknown> {
+  #status(): SessionStatus {
     const {writtenThrough, releasedThrough, emittedThrough} = this.#primary.progress;
     const {replication} = this.#replicating;
     const {position} = this.#primary.machine;
@@ -156,13 +157,15 @@ export class LivePrimary {
       standing: replication?.standing ?? 'alone',
       position: String(position),
       writtenThrough: String(writtenThrough),
-      unreleasedOutputs: String(emittedThrough - releasedThrough),
-      followers: (replication?.followers ?? []).map(({name, eligible, acknowledgedThrough, position: executed}) => ({
-        name,
-        eligible,
-        acknowledgedThrough: String(acknowledgedThrough),
-        position: String(executed),
-        lagSteps: String(position - executed),
+      unreleasedOutputs: Number(emittedThrough - releasedThrough),
+      bytesByCause: this.#primary.journal.bytesByCause,
+      followers: (replication?.followers ?? []).map((follower) => ({
+        name: follower.name,
+        eligible: follower.eligible,
+        acknowledgedThrough: String(follower.acknowledgedThrough),
+        position: String(follower.position),
+        lagSteps: Number(position - follower.position),
+        lagMs: Math.round(follower.lagMs),
       })),
     };
   }

@@ -8,6 +8,7 @@ import type {SourceEnd} from '../session/session.ts';
 import type {StateSender} from '../session/state-transfer.ts';
 import type {Arbiter} from './arbiter.ts';
 import {FollowerLink, type LogBytes} from './follower-link.ts';
+import {PositionClock, slowdownMs} from './lag.ts';
 import type {Link} from './link.ts';
 import {CHANNEL_PROTOCOL, type StateEnd} from './messages.ts';
 import type {Timing} from './timing.ts';
@@ -58,6 +59,15 @@ export type PrimaryReplicationParts = {
   note(text: string): void;
 };
 
+export type FollowerFacts = {
+  name: string;
+  eligible: boolean;
+  acknowledgedThrough: bigint;
+  /** What it has executed, and how long ago this primary was there. */
+  position: bigint;
+  lagMs: number;
+};
+
 export class PrimaryReplication implements Followers {
   readonly #parts: PrimaryReplicationParts;
   readonly #lineageId: string;
@@ -74,6 +84,7 @@ export class PrimaryReplication implements Followers {
   readonly #watchTimer: NodeJS.Timeout;
   #lastTickMs: number;
   #closing = false;
+  readonly #positions = new PositionClock();
 
   constructor(parts: PrimaryReplicationParts) {
     this.#parts = parts;
@@ -100,13 +111,14 @@ export class PrimaryReplication implements Followers {
   }
 
   /** For `status`. */
-  get followers(): {name: string; eligible: boolean; acknowledgedThrough: bigint; position: bigint}[] {
+  get followers(): FollowerFacts[] {
     const {backup} = this;
     return [...this.#followers].map((follower) => ({
       name: follower.name,
       eligible: follower === backup,
       acknowledgedThrough: follower.acknowledgedThrough,
       position: follower.position,
+      lagMs: this.#lagMs(follower),
     }));
   }
 
@@ -151,6 +163,17 @@ export class PrimaryReplication implements Followers {
           : 0n;
     if (allowed > this.#allowed) this.#allowed = allowed;
     return standing.kind === 'alone' || standing.kind === 'protected' ? this.#allowed : 0n;
+  }
+
+  slowdownMs(): number {
+    const {backup} = this;
+    if (backup === undefined) return 0;
+    this.#positions.note(this.#port?.position() ?? 0n, this.#parts.nowMs());
+    return slowdownMs(this.#lagMs(backup));
+  }
+
+  #lagMs(follower: FollowerLink): number {
+    return this.#positions.lagMs(follower.position, this.#parts.nowMs());
   }
 
   get following(): boolean {

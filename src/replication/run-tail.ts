@@ -22,7 +22,7 @@ import type {Timing} from './timing.ts';
 export type TailOptions = {
   /** A log file, or addresses tcp://HOST:PORT at which the primary may be found. */
   sources: readonly string[];
-  /** Go on following when the log ends for now, and when the primary is lost. */
+  /** Go on following where the log ends, and when the primary is lost. */
   follow: boolean;
   autoPromote: boolean;
   fromStart: boolean;

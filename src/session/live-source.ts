@@ -11,6 +11,8 @@ import {breathe, Wakeup} from './wakeup.ts';
 
 /** How long a slice should take. */
 const SLICE_NS = 4_000_000n;
+/** A wait of this length means: look again, the guest stands still until the backup has caught up. */
+const HARD_STOP_MS = 20;
 const FIRST_SLICE_STEPS = 200_000;
 const LEAST_SLICE_STEPS = 10_000;
 const MOST_SLICE_STEPS = 100_000_000;
@@ -26,6 +28,8 @@ export type LiveSourceParts = {
   clockMode: 'real' | 'virtual';
   /** When an output that waits for its record must be looked after, in the clock's nanoseconds. */
   outputDueNs(): bigint | undefined;
+  /** How long the guest shall wait now, because the backup is behind. */
+  slowdownMs(): number;
 };
 
 export class LiveSource implements Source {
@@ -63,6 +67,7 @@ export class LiveSource implements Source {
   async next(machine: MachineInterface, stop: Stop): Promise<Slice | SourceEnd> {
     this.#measure(machine);
     await breathe();
+    await this.#slowDown();
     if (this.#first.length > 0) {
       const inputs = this.#first;
       this.#first = [];
@@ -140,6 +145,13 @@ export class LiveSource implements Source {
     const wanted = (steps * Number(SLICE_NS)) / Number(elapsed);
     const bounded = Math.min(Math.max(wanted, this.#sliceSteps / 2), this.#sliceSteps * 2);
     this.#sliceSteps = Math.round(Math.min(Math.max(bounded, LEAST_SLICE_STEPS), MOST_SLICE_STEPS));
+  }
+
+  async #slowDown(): Promise<void> {
+    for (let ms = this.#parts.slowdownMs(); ms > 0 && this.#end === undefined; ms = this.#parts.slowdownMs()) {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      if (ms < HARD_STOP_MS) return;
+    }
   }
 
   async #standStill(): Promise<void> {

@@ -20,6 +20,8 @@ import {StateSender} from './state-transfer.ts';
 export interface Followers {
   /** Whether anybody follows: then inputs are written soon. */
   readonly following: boolean;
+  /** How long the guest shall wait after a slice, because the backup is behind (paper 2.4). */
+  slowdownMs(): number;
   /** Of the records through `writtenThrough`, which are in our own log: the last one whose outputs may leave. */
   recordsReleased(writtenThrough: bigint): bigint;
   /** The log may have grown. `quietPosition`: everything that happened up to there is in the log. */
@@ -30,6 +32,7 @@ export interface Followers {
 
 export const NO_FOLLOWERS: Followers = {
   following: false,
+  slowdownMs: () => 0,
   recordsReleased: (writtenThrough) => writtenThrough,
   logGrew: () => {},
   caughtUp: async () => {},
@@ -92,6 +95,7 @@ export class Primary {
       entropy: (lengthBytes) => parts.entropy(lengthBytes),
       clockMode: parts.clockMode,
       outputDueNs: () => this.#journal.outputDueNs,
+      slowdownMs: () => parts.followers.slowdownMs(),
     });
     this.#session = new Session({
       machine: parts.machine,

@@ -76,8 +76,11 @@ export class RecordJournal implements Journal {
     return this.#writer.pendingRecords;
   }
 
+  /** Bytes of records so far, by what caused them: a kind of input, or a kind of record. */
+  readonly bytesByCause: Record<string, number> = {};
+
   append(machine: MachineInterface, turn: Turn): void {
-    for (const input of turn.inputs) this.#writer.append({kind: 'input', position: turn.from, input});
+    for (const input of turn.inputs) this.#append({kind: 'input', position: turn.from, input});
     for (const output of turn.outputs) this.#outputDigest.add(output);
     const urgent =
       turn.inputs.some((input) => input.kind === 'packet') || turn.outputs.some((output) => output.kind === 'packet');
@@ -106,14 +109,14 @@ export class RecordJournal implements Journal {
 
   /** Appends a record of the session's own (control, takeover, joined). */
   appendRecord(record: LogRecord): bigint {
-    return this.#writer.append(record);
+    return this.#append(record);
   }
 
   /** The last records: outputs that wait, a digest, the end; and everything goes to the log. */
   end(machine: MachineInterface, record: Extract<LogRecord, {kind: 'end'}>): void {
     if (!this.#outputDigest.empty) this.#appendOutput(machine.position, this.#clock.nowNs());
     this.#appendDigest(machine);
-    this.#writer.append(record);
+    this.#append(record);
     this.flush();
   }
 
@@ -140,15 +143,23 @@ export class RecordJournal implements Journal {
     return first !== undefined && first.record <= record ? first.through : 0n;
   }
 
+  #append(record: LogRecord): bigint {
+    const before = this.#writer.pendingBytes;
+    const ordinal = this.#writer.append(record);
+    const cause = record.kind === 'input' ? record.input.kind : record.kind;
+    this.bytesByCause[cause] = (this.bytesByCause[cause] ?? 0) + this.#writer.pendingBytes - before;
+    return ordinal;
+  }
+
   #appendOutput(position: bigint, nowNs: bigint): void {
     const {through, lengthBytes, digest} = this.#outputDigest.take();
-    const record = this.#writer.append({kind: 'output', position, through, lengthBytes, digest});
+    const record = this.#append({kind: 'output', position, through, lengthBytes, digest});
     this.#outputRecords.push({record, through});
     this.#lastOutputNs = nowNs;
   }
 
   #appendDigest(machine: MachineInterface): void {
-    this.#writer.append({kind: 'digest', position: machine.position, digest: this.#stateDigest.compute()});
+    this.#append({kind: 'digest', position: machine.position, digest: this.#stateDigest.compute()});
     this.#lastDigestAt = machine.position;
   }
 }

@@ -142,7 +142,7 @@ describe('a command that is interrupted', () => {
   it('ends at once on a second signal', async () => {
     const {child, exit} = await start('--stubborn');
     child.kill('SIGINT');
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await new Promise((resolve) => setTimeout(resolve, 500));
     child.kill('SIGINT');
     assert.deepEqual(await exit, [130, null]);
   });
