@@ -371,8 +371,8 @@ function apiCode(error: unknown): number {
 
 function reasonOf(error: unknown): string {
   const chain = chainOf(error);
-  const {message} = chain.find(({name}) => name === 'NoResponders') ?? chain[0] ?? new Error(String(error));
-  return message.toLowerCase().replace(/^jetstream is not enabled$/, 'no JetStream server answers');
+  if (chain.some(({name}) => name === 'NoResponders')) return 'no JetStream server answers';
+  return chain[0]?.message ?? String(error);
 }
 
 function chainOf(error: unknown): Error[] {

@@ -24,7 +24,11 @@ export const LAYER_RULES: Readonly<Record<string, LayerRule>> = {
   cli: {layers: ['errors'], packages: ['@oclif/core', 'chalk', 'listr2'], node: true},
   guests: {layers: ['host', 'emulator', 'emulator/image', 'errors'], node: true},
   session: {layers: ['emulator', 'emulator/*', 'logformat', 'host', 'errors'], packages: ['hash-wasm'], node: true},
-  replication: {layers: ['session', 'emulator', 'emulator/*', 'logformat', 'host', 'errors'], node: true},
+  replication: {
+    layers: ['session', 'emulator', 'emulator/*', 'logformat', 'host', 'errors'],
+    packages: ['@nats-io/jetstream', '@nats-io/transport-node'],
+    node: true,
+  },
   logformat: {layers: ['types:emulator', 'types:emulator/*', 'errors'], packages: ['cbor-x'], node: true},
   host: {layers: ['errors'], packages: ['koffi'], node: true},
   emulator: {layers: ['emulator/*', 'errors'], node: false},
@@ -43,6 +47,8 @@ export const LAYER_RULES: Readonly<Record<string, LayerRule>> = {
 /** Packages that one file only may know. */
 export const SINGLE_IMPORTERS: Readonly<Record<string, RegExp>> = {
   chalk: /^src\/cli\/palette\.ts$/,
+  '@nats-io/jetstream': /^src\/replication\/arbiter-nats\.ts$/,
+  '@nats-io/transport-node': /^src\/replication\/arbiter-nats\.ts$/,
   'cbor-x': /^src\/logformat\/[a-z-]+\.ts$/,
 };
 
