@@ -87,8 +87,6 @@ Exits with ${EXIT_CODES.different} when there is a difference.`;
     }
     if (verdict === 'prefix') for (const log of [logs.a, logs.b]) this.log(`  ${summaryLine(log)}`);
     if (verdict !== 'prefix') for (const line of logDifferenceLines(found, {maxLines})) this.log(line);
-    if (verdict === 'different' && found.step === undefined)
-      this.log(`no step up to position ${comparedThrough} is the first to do otherwise`);
     return logDifferenceToJson(found);
   }
 

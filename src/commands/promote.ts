@@ -16,6 +16,7 @@ here, with this terminal as its console.`;
     '<%= config.bin %> promote backup.ftlog',
     '<%= config.bin %> promote run.ftlog --dry-run',
   ];
+  static override strict = false;
   static override args = {log: Args.string({required: true, description: "the backup's log, or the dead recorder's"})};
   static override flags = {
     'dry-run': Flags.boolean({description: 'say what would happen, and change nothing'}),
@@ -33,11 +34,11 @@ here, with this terminal as its console.`;
   };
 
   async run(): Promise<object> {
-    const {args, flags} = await this.parse(Promote);
+    const {argv, flags} = await this.parse(Promote);
     const {runPromotion} = await import('../replication/run-promotion.ts');
     const line = new LiveLine();
     const result = await runPromotion({
-      logPath: args.log,
+      logPaths: argv as string[],
       dryRun: flags['dry-run'],
       listen: flags.listen,
       timing: timingOf(flags),

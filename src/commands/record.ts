@@ -48,6 +48,11 @@ replay the run, to follow it, and to carry it on.`;
       description: 'who decides which side carries on: dir:/SHARED/FOLDER or nats://HOST:PORT,…',
       helpValue: 'SPEC',
     }),
+    durable: Flags.boolean({
+      description:
+        "a guest's FLUSH waits until the log is on disk, here and at the backup (default when there is a disk)",
+      allowNo: true,
+    }),
     ...TIMING_FLAGS,
   };
 
@@ -71,6 +76,7 @@ replay the run, to follow it, and to carry it on.`;
         disks: flags.disk,
         reboot: !flags['no-reboot'],
         arbiter: flags.arbiter ?? null,
+        durable: flags.durable ?? flags.disk.length > 0,
       },
       {listen: flags.listen, timing: timingOf(flags), signal: this.stopSignal, note: (text) => this.note(text)},
     );

@@ -14,7 +14,7 @@ import {CHANNEL_PROTOCOL, type Message, type StateEnd, type Welcome} from './mes
 /** Received and not yet replayed: beyond it the primary's side is left to fill. */
 const BACKLOG_LIMIT_BYTES = 64 << 20;
 /** Execution is reported at least so often; it is a sign of life as well. */
-const REPORT_INTERVAL_MS = 50;
+const REPORT_INTERVAL_MS = 20;
 
 /** Why the channel ended: a farewell with its reason, or the primary is lost. */
 export type ChannelEnd = {kind: 'bye'; reason: string} | {kind: 'lost'; message: string};
@@ -22,6 +22,7 @@ export type ChannelEnd = {kind: 'bye'; reason: string} | {kind: 'lost'; message:
 export type ChannelFeedParts = {
   /** The follower's own log; resolves when the bytes are written. */
   append(bytes: Uint8Array): Promise<void>;
+  sync(): Promise<void>;
   name: string;
   eligible: boolean;
   position(): bigint;
@@ -49,6 +50,8 @@ export class ChannelFeed implements FrameFeed {
   #failure: unknown;
   #end: ChannelEnd | undefined;
   #draining = false;
+  /** The last record that the primary wants on this side's disk. */
+  #syncWanted: bigint | undefined;
   #takeoverMs = Number.POSITIVE_INFINITY;
   #lastHeardMs: number;
   #lastTickMs: number;
@@ -173,6 +176,10 @@ export class ChannelFeed implements FrameFeed {
       }
       case 'heartbeat':
         return;
+      case 'sync':
+        this.#syncWanted = message.ordinal;
+        this.#syncReceived();
+        return;
       case 'pages':
         this.#addState({kind: 'pages', bytes: message.bytes});
         return;
@@ -214,12 +221,24 @@ export class ChannelFeed implements FrameFeed {
     if (this.#backlogBytes > BACKLOG_LIMIT_BYTES) this.#link.pause();
     if (this.#queue.length === before) return;
     this.#acknowledge();
+    this.#syncReceived();
     this.#wakeup.signal();
   }
 
   #acknowledge(): void {
     const {point} = this.#reader;
     this.#link.send({kind: 'ack', ordinal: point?.ordinal ?? 0n, position: this.#parts.position()});
+  }
+
+  /** Syncs once what the primary wants on the disk has been received; the request may overtake the records. */
+  #syncReceived(): void {
+    const through = this.#syncWanted;
+    if (through === undefined || (this.#reader.point?.ordinal ?? 0n) < through) return;
+    this.#syncWanted = undefined;
+    this.#parts.sync().then(
+      () => this.#link.send({kind: 'synced', ordinal: through}),
+      (error: unknown) => this.#fail(error),
+    );
   }
 
   #tick(): void {

@@ -45,6 +45,7 @@ export async function followChannel(endpoint: Endpoint, options: FollowChannelOp
   let machine: Machine | undefined;
   const feed = new ChannelFeed(new SocketLink(socket, formatEndpoint(endpoint)), {
     append: (bytes) => file.append(bytes),
+    sync: () => file.sync(),
     name: options.name,
     eligible: options.eligible,
     position: () => machine?.position ?? 0n,

@@ -37,6 +37,8 @@ export class FollowerLink {
   #closed = false;
   #sender: StateSender | undefined;
   acknowledgedThrough = 0n;
+  /** What is on its disk. */
+  syncedThrough = 0n;
   /** What it has executed. */
   position = 0n;
   lastHeardMs: number;
@@ -80,6 +82,10 @@ export class FollowerLink {
     this.#link.send({kind: 'advance', advance});
   }
 
+  requestSync(ordinal: bigint): void {
+    this.#link.send({kind: 'sync', ordinal});
+  }
+
   heartbeat(): void {
     if (this.#hello !== undefined && !this.#closed && !this.#link.congested) this.#link.send({kind: 'heartbeat'});
   }
@@ -109,6 +115,10 @@ export class FollowerLink {
       case 'ack':
         if (message.ordinal > this.acknowledgedThrough) this.acknowledgedThrough = message.ordinal;
         if (message.position > this.position) this.position = message.position;
+        this.#port.heard(this);
+        return;
+      case 'synced':
+        if (message.ordinal > this.syncedThrough) this.syncedThrough = message.ordinal;
         this.#port.heard(this);
         return;
       case 'ready':

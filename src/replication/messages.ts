@@ -45,6 +45,9 @@ export type Message =
   | {kind: 'advance'; advance: Advance}
   /** Whole, checked frames were received through record `ordinal`; executed to `position`. */
   | {kind: 'ack'; ordinal: bigint; position: bigint}
+  /** The primary wants everything through record `ordinal` on the backup's disk; the backup says when it is. */
+  | {kind: 'sync'; ordinal: bigint}
+  | {kind: 'synced'; ordinal: bigint}
   /** A sign of life, when there is nothing else to say. */
   | {kind: 'heartbeat'}
   /** The follower asks for a planned hand-over. */
@@ -74,6 +77,8 @@ const TYPES = {
   stateEnd: 11,
   ready: 12,
   heartbeat: 13,
+  sync: 14,
+  synced: 15,
 } as const;
 const HEADER_BYTES = 5;
 
@@ -95,6 +100,8 @@ const LIMITS_BYTES: Readonly<Record<number, number>> = {
   [TYPES.stateEnd]: 4096,
   [TYPES.ready]: 4096,
   [TYPES.heartbeat]: 0,
+  [TYPES.sync]: 8,
+  [TYPES.synced]: 8,
 };
 
 export function encodeMessage(message: Message): Uint8Array {
@@ -150,6 +157,12 @@ function encodePayload(message: Message): Uint8Array {
     case 'sendState':
     case 'heartbeat':
       return new Uint8Array(0);
+    case 'sync':
+    case 'synced': {
+      const bytes = Buffer.alloc(8);
+      bytes.writeBigUInt64LE(message.ordinal);
+      return bytes;
+    }
     case 'pages':
     case 'table':
       return message.bytes;
@@ -182,6 +195,10 @@ function decodePayload(type: number, payload: Buffer): Message {
       return {kind: 'ack', ordinal: payload.readBigUInt64LE(0), position: payload.readBigUInt64LE(8)};
     case TYPES.handOver:
       return {kind: 'handOver'};
+    case TYPES.sync:
+    case TYPES.synced:
+      if (payload.length !== 8) throw malformed('a sync message of the wrong length');
+      return {kind: type === TYPES.sync ? 'sync' : 'synced', ordinal: payload.readBigUInt64LE()};
     case TYPES.heartbeat:
       return {kind: 'heartbeat'};
     case TYPES.sendState:

@@ -85,6 +85,7 @@ export class PrimaryReplication implements Followers {
   #lastTickMs: number;
   #closing = false;
   readonly #positions = new PositionClock();
+  #waiting: {condition: () => boolean; resolve: () => void}[] = [];
 
   constructor(parts: PrimaryReplicationParts) {
     this.#parts = parts;
@@ -140,7 +141,7 @@ export class PrimaryReplication implements Followers {
         ...this.#parts.timing,
       }),
       startState: () => this.#requirePort().startState(),
-      finishState: (sender) => this.#requirePort().finishState(sender),
+      finishState: (sender) => this.#finishState(sender),
       heard: (heard) => this.#heard(heard),
       wantsHandOver: (asking) => {
         if (asking === this.backup) this.#port?.finish('handedOver');
@@ -153,6 +154,7 @@ export class PrimaryReplication implements Followers {
   // Followers: what the output gate and the log tell and ask
 
   recordsReleased(writtenThrough: bigint): bigint {
+    this.#wakeWaiting();
     this.#noticeSilence();
     const standing = this.#standing;
     const allowed =
@@ -188,6 +190,30 @@ export class PrimaryReplication implements Followers {
     if (this.#followers.size > 0) this.#scheduleAdvance();
   }
 
+  async synced(ordinal: bigint): Promise<void> {
+    const {backup} = this;
+    if (backup === undefined) return;
+    backup.requestSync(ordinal);
+    await this.#until(() => this.backup !== backup || backup.syncedThrough >= ordinal);
+    // A backup that was lost meanwhile must be replaced by a generation of our own before the guest may rely on this disk alone.
+    await this.#until(
+      () =>
+        this.#standing.kind === 'alone' || this.#standing.kind === 'protected' || this.#standing.kind === 'superseded',
+    );
+  }
+
+  /** Resolves when the condition, which depends on what followers and the arbiter say, holds. */
+  #until(condition: () => boolean): Promise<void> {
+    if (condition()) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push({condition, resolve}));
+  }
+
+  #wakeWaiting(): void {
+    const ready = this.#waiting.filter(({condition}) => condition());
+    this.#waiting = this.#waiting.filter((waiting) => !ready.includes(waiting));
+    for (const {resolve} of ready) resolve();
+  }
+
   async caughtUp(ordinal: bigint): Promise<void> {
     const {backup} = this;
     const deadlineMs = this.#parts.nowMs() + FAREWELL_MS;
@@ -208,6 +234,15 @@ export class PrimaryReplication implements Followers {
     clearInterval(this.#watchTimer);
     await Promise.all([...this.#followers].map((follower) => follower.farewell(reason)));
     await this.#parts.arbiter?.close();
+  }
+
+  #finishState(sender: StateSender): ReturnType<PrimaryPort['finishState']> {
+    const startMs = this.#parts.nowMs();
+    const state = this.#requirePort().finishState(sender);
+    this.#parts.note(
+      `state sent to a follower: the guest stood still for ${(this.#parts.nowMs() - startMs).toFixed(0)} ms`,
+    );
+    return state;
   }
 
   // Backups
@@ -282,6 +317,7 @@ export class PrimaryReplication implements Followers {
       `another carries the guest on (${by}): this side ends, and what it had not released is thrown away`,
     );
     this.#port?.finish('superseded');
+    this.#wakeWaiting();
   }
 
   // Silence

@@ -16,11 +16,13 @@ import type {Arbiter} from './arbiter.ts';
 import {openArbiter} from './arbiter-spec.ts';
 import {parseEndpoint} from './endpoint.ts';
 import {LivePrimary, type LiveRun, Replicating} from './live-run.ts';
+import {longestLog} from './longest-log.ts';
 import {copyAsNewLineage} from './new-lineage.ts';
 import type {Timing} from './timing.ts';
 
 export type PromotionOptions = {
-  logPath: string;
+  /** The log; or those of both hosts, of which the longer one is taken. */
+  logPaths: readonly string[];
   dryRun: boolean;
   listen: string | undefined;
   timing: Timing;
@@ -41,14 +43,16 @@ export type PromotionResult =
   | {kind: 'dryRun'; position: bigint; tornBytes: number; newLineage: boolean; replayMs: number}
   | {kind: 'carriedOn'; from: bigint; live: LiveRun; logPath: string; newLineage: boolean};
 
-export async function runPromotion(options: PromotionOptions): Promise<PromotionResult> {
-  const {logPath} = options;
-  for (const path of [controlSocketPath(logPath), controlSocketPath(`${logPath}.follower`)]) {
-    if ((await controlState(path)) !== 'alive') continue;
-    const reply = await askControl(path, {command: options.dryRun ? 'status' : 'promote'});
-    if (!reply.ok) throw refused(reply);
-    return {kind: 'asked', reply};
+/** Options with the log chosen. */
+type Chosen = PromotionOptions & {logPath: string};
+
+export async function runPromotion(asked: PromotionOptions): Promise<PromotionResult> {
+  for (const path of asked.logPaths) {
+    const answered = await askRunning(path, asked.dryRun);
+    if (answered !== undefined) return answered;
   }
+  const logPath = await longestLog(asked.logPaths, asked.note);
+  const options: Chosen = {...asked, logPath};
   // Listening is also the lock: a second promotion of the same file on this host finds the first one alive.
   let live: LivePrimary | undefined;
   const control = await ControlServer.listen(controlSocketPath(logPath), async (request) =>
@@ -63,10 +67,18 @@ export async function runPromotion(options: PromotionOptions): Promise<Promotion
   }
 }
 
-async function promoteFile(
-  options: PromotionOptions,
-  onLive: (primary: LivePrimary) => void,
-): Promise<PromotionResult> {
+/** Asks the session that writes or follows this log, if one runs. */
+async function askRunning(logPath: string, dryRun: boolean): Promise<PromotionResult | undefined> {
+  for (const path of [controlSocketPath(logPath), controlSocketPath(`${logPath}.follower`)]) {
+    if ((await controlState(path)) !== 'alive') continue;
+    const reply = await askControl(path, {command: dryRun ? 'status' : 'promote'});
+    if (!reply.ok) throw refused(reply);
+    return {kind: 'asked', reply};
+  }
+  return undefined;
+}
+
+async function promoteFile(options: Chosen, onLive: (primary: LivePrimary) => void): Promise<PromotionResult> {
   const {note, signal} = options;
   const startMs = performance.now();
   const feed = await FileFeed.open([options.logPath]);
@@ -156,7 +168,7 @@ async function win(
   );
 }
 
-async function newLineageOf(options: PromotionOptions): Promise<Awaited<ReturnType<typeof copyAsNewLineage>>> {
+async function newLineageOf(options: Chosen): Promise<Awaited<ReturnType<typeof copyAsNewLineage>>> {
   const path = options.output ?? options.logPath.replace(/(\.ftlog)?$/, '.new-lineage.ftlog');
   if (existsSync(path)) {
     throw new FtvmError('fileSystem', `cannot start a new lineage: ${path} exists`, {

@@ -9,7 +9,7 @@ import type {StatesDifference} from './state-difference.ts';
 import {littleEndian} from './state-view.ts';
 
 export function logDifferenceToJson(found: LogDifference): object {
-  const {verdict, logs, comparedThrough, digestsChecked, state, step} = found;
+  const {verdict, logs, comparedThrough, digestsChecked, state, step, parting} = found;
   return {
     verdict,
     a: summaryToJson(logs.a),
@@ -21,6 +21,7 @@ export function logDifferenceToJson(found: LogDifference): object {
     inputs: {a: inputToJson(logs.first.a), b: inputToJson(logs.first.b)},
     state: state === undefined ? null : {...state, difference: stateDifferenceToJson(state.difference)},
     step: step === undefined ? null : stepToJson(step),
+    parting: parting === undefined ? null : {position: parting.position, a: parting.a, b: parting.b},
   };
 }
 

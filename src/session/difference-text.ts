@@ -72,13 +72,14 @@ export function codeLine(code: CodeLocation): string {
 
 /** The report on two logs, without its headline. */
 export function logDifferenceLines(found: LogDifference, bound: Bound): string[] {
-  const {logs, state, step} = found;
+  const {verdict, logs, state, step} = found;
   const lines: string[] = [];
   if (logs.headers.length > 0)
     lines.push('the machines are not the same:', ...headerLines(logs.headers, bound).map((line) => `  ${line}`));
   if (logs.first.a !== undefined || logs.first.b !== undefined) lines.push(...recordLines(logs));
   if (state !== undefined) lines.push(...firstDifferenceLines(state, bound));
   if (step !== undefined) lines.push(...stepLines(step, bound));
+  if (verdict === 'different') lines.push(...partingLines(found));
   return lines;
 }
 
@@ -86,7 +87,7 @@ export function recordLines({first, commonInputs, a, b}: LogComparison): string[
   const line = (input: NumberedInput | undefined, log: LogSummary): string =>
     input === undefined
       ? `no further input; ends at position ${log.position}`
-      : recordToLine(input.record, {ordinal: input.ordinal}).trim();
+      : recordToLine(input.record, {ordinal: input.ordinal}).trim().replace(/ {2,}/g, '  ');
   return [
     `the first inputs that differ, after ${count(commonInputs, 'input')} in common:`,
     `  A ${line(first.a, a)}`,
@@ -104,10 +105,10 @@ function firstDifferenceLines({position, cause, difference}: FirstDifference, bo
 }
 
 function stepLines({position, a, b, difference}: FirstStep, bound: Bound): string[] {
-  const lines = [`the first step that does otherwise: from position ${position} to ${position + 1n}`];
-  const [ofA, ofB] = [accountLines(a), accountLines(b)];
-  if (ofA.join('\n') === ofB.join('\n')) lines.push(...ofA.map((line) => `  both: ${line}`));
-  else lines.push(...ofA.map((line) => `  A: ${line}`), ...ofB.map((line) => `  B: ${line}`));
+  const lines = [
+    `the first step that does otherwise: from position ${position} to ${position + 1n}`,
+    ...bothLines(a, b),
+  ];
   const changes = changeRows(a, b);
   if (changes.length > 0) {
     lines.push('  what the step did');
@@ -115,6 +116,30 @@ function stepLines({position, a, b, difference}: FirstStep, bound: Bound): strin
     lines.push(...bounded(columns(rows), bound.maxLines, 'registers').map((line) => `    ${line}`));
   }
   return [...lines, `the states after it, at position ${position + 1n}:`, ...stateLines(difference, bound)];
+}
+
+/** Where the ways part, or why there is nothing to say about it. */
+function partingLines({state, step, parting, comparedThrough}: LogDifference): string[] {
+  if (step === undefined) {
+    const differAlready = state?.difference.entries.some(({group}) => group === 'registers' || group === 'csrs');
+    return differAlready
+      ? ['the registers differ there already: no step is the first to do otherwise']
+      : [`no step does otherwise up to position ${comparedThrough}`];
+  }
+  if (parting === undefined) return [`the same instructions are executed up to position ${comparedThrough}`];
+  const {position, a, b} = parting;
+  const [toA, toB] = [a, b].map(({pcAfter}) => address(pcAfter));
+  if (position === step.position) return [`with this step the ways part: A goes on at ${toA}, B at ${toB}`];
+  return [
+    `the ways part with the step from position ${position} to ${position + 1n}: A goes on at ${toA}, B at ${toB}`,
+    ...bothLines(a, b),
+  ];
+}
+
+function bothLines(a: StepAccount, b: StepAccount): string[] {
+  const [ofA, ofB] = [accountLines(a), accountLines(b)];
+  if (ofA.join('\n') === ofB.join('\n')) return ofA.map((line) => `  both: ${line}`);
+  return [...ofA.map((line) => `  A: ${line}`), ...ofB.map((line) => `  B: ${line}`)];
 }
 
 function accountLines(account: StepAccount): string[] {

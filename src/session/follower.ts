@@ -148,6 +148,7 @@ export class Follower {
       clockMode: this.header.config.clock,
       entropy: (lengthBytes) => new Uint8Array(randomBytes(lengthBytes)),
       followers: parts.followers,
+      durable: this.header.disks.length > 0,
       releasedThrough,
       held: this.#gate.takeHeld(),
       coveredThrough: this.#journal.coveredThrough,

@@ -28,6 +28,8 @@ export type LiveSourceParts = {
   clockMode: 'real' | 'virtual';
   /** When an output that waits for its record must be looked after, in the clock's nanoseconds. */
   outputDueNs(): bigint | undefined;
+  /** Resolves when everything before now is on the disks here and at the backup; undefined: a guest's FLUSH waits for nothing. */
+  durable: (() => Promise<void>) | undefined;
   /** How long the guest shall wait now, because the backup is behind. */
   slowdownMs(): number;
 };
@@ -40,6 +42,8 @@ export class LiveSource implements Source {
   #sliceStart: {ns: bigint; position: bigint} | undefined;
   #end: SourceEnd | undefined;
   #pausedUntil: Promise<void> | undefined;
+  /** The FLUSH that waits for the disks. */
+  #barrier: {done: boolean} | undefined;
   #first: Input[] = [];
 
   constructor(parts: LiveSourceParts) {
@@ -97,12 +101,36 @@ export class LiveSource implements Source {
     const inputs: Input[] = [];
     const {disks, entropyBytes} = machine.pendingRequests();
     disks.forEach((requests, disk) => {
-      if (requests.length > 0) inputs.push({kind: 'disk', disk, count: requests.length, status: 'ok'});
+      const count = this.#completable(requests);
+      if (count > 0) inputs.push({kind: 'disk', disk, count, status: 'ok'});
     });
     if (entropyBytes > 0) inputs.push({kind: 'entropy', bytes: this.#parts.entropy(entropyBytes)});
     const room = Math.min(machine.consoleRoomBytes, this.#parts.console.pendingBytes, CONSOLE_INPUT_LIMIT_BYTES);
     if (room > 0) inputs.push({kind: 'console', bytes: this.#parts.console.take(room)});
     return inputs;
+  }
+
+  /** How many of a disk's requests are complete: in order, a FLUSH only when what came before it is durable. */
+  #completable(requests: readonly {kind: string}[]): number {
+    const {durable} = this.#parts;
+    const flush = durable === undefined ? -1 : requests.findIndex(({kind}) => kind === 'flush');
+    if (flush !== 0 || durable === undefined) return flush < 0 ? requests.length : flush;
+    if (this.#barrier?.done === true) {
+      this.#barrier = undefined;
+      return 1;
+    }
+    if (this.#barrier === undefined) {
+      const barrier = {done: false};
+      this.#barrier = barrier;
+      durable().then(
+        () => {
+          barrier.done = true;
+          this.#wakeup.signal();
+        },
+        () => this.finish('stopped'),
+      );
+    }
+    return 0;
   }
 
   /** A guest that was waiting learns the time with what wakes it. */

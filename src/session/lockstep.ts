@@ -13,8 +13,8 @@ const LARGEST_CHUNK_STEPS = 1n << 24n;
 export type Watch = {
   /** Names of the state table's entries. */
   entries: (name: string) => boolean;
-  /** Pages (`memory:index`) that differ already and are not looked at. */
-  ignoredPages: ReadonlySet<string>;
+  /** Pages (`memory:index`) that differ already and are not looked at; `all`: no page is. */
+  ignoredPages: ReadonlySet<string> | 'all';
 };
 
 export class Lockstep {
@@ -53,6 +53,28 @@ export class Lockstep {
     }
   }
 
+  /**
+   * Looks for the step after which the pcs differ, step by step for `steps` at most. True: they stand before that step. False: they
+   * stand at the end of the search.
+   */
+  async searchParting(steps: number, limit: bigint): Promise<boolean> {
+    this.checkpoint();
+    const pcOf = ({machine}: LockstepSide): Uint8Array =>
+      (machine.state.entries.find(({name}) => name === 'pc') as {read(): Uint8Array}).read();
+    // Views of the machines' own registers: they show each step's pc without another look into the tables.
+    const [pcOfA, pcOfB] = [pcOf(this.a), pcOf(this.b)];
+    for (let made = 0; made < steps; made += 1) {
+      const from = this.#position();
+      if (from >= limit || this.a.machine.ending !== undefined || this.b.machine.ending !== undefined) return false;
+      await this.#advance(from + 1n);
+      if (equalBytes(pcOfA, pcOfB)) continue;
+      this.restore();
+      await this.#advance(from);
+      return true;
+    }
+    return false;
+  }
+
   checkpoint(): void {
     this.a.checkpoint();
     this.b.checkpoint();
@@ -88,13 +110,14 @@ export class Lockstep {
     });
     // Both sides' marks are taken in any case: a page stays in question until the next checkpoint.
     const [dirtyOfA, dirtyOfB] = [this.a.dirtyPages(), this.b.dirtyPages()];
-    if (differing) return true;
+    const {ignoredPages} = watch;
+    if (differing || ignoredPages === 'all') return differing;
     return this.a.machine.memories.some((memory, n) => {
       const m = this.b.machine.memories.findIndex(({name}) => name === memory.name);
       if (m < 0) return false;
       const other = this.b.machine.memories[m];
       for (const index of new Set([...dirtyOfA[n], ...dirtyOfB[m]])) {
-        if (watch.ignoredPages.has(`${memory.name}:${index}`)) continue;
+        if (ignoredPages.has(`${memory.name}:${index}`)) continue;
         const ofA = index < memory.pageCount ? memory.page(index) : undefined;
         const ofB = index < other.pageCount ? other.page(index) : undefined;
         if (pageDiffers(ofA, ofB)) return true;

@@ -7,6 +7,7 @@ import type {LogEnd} from '../logformat/log-reader.ts';
 import type {LogHeader, LogRecord} from '../logformat/record.ts';
 import {hex} from './divergence.ts';
 import {FileFeed} from './file-feed.ts';
+import {naming} from './named-failure.ts';
 import {RecordQueue} from './record-queue.ts';
 import {readHeader} from './replaying.ts';
 import {breathe} from './wakeup.ts';
@@ -116,7 +117,7 @@ class InputReader implements AsyncDisposable {
     const feed = await FileFeed.open([path]);
     try {
       const queue = new RecordQueue(feed);
-      return new InputReader({path, feed, queue, header: await readHeader(queue, path)});
+      return new InputReader({path, feed, queue, header: await naming(path, () => readHeader(queue, path))});
     } catch (error) {
       await feed.close();
       throw error;
@@ -127,7 +128,7 @@ class InputReader implements AsyncDisposable {
   async next(): Promise<NumberedInput | undefined> {
     for (;;) {
       if (this.#queue.peek() === undefined) await breathe();
-      if ((await this.#queue.ahead()) === undefined) return undefined;
+      if ((await naming(this.#path, () => this.#queue.ahead())) === undefined) return undefined;
       const {ordinal, record} = this.#queue.take();
       this.#records += 1;
       this.#position = record.position;

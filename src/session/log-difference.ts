@@ -33,6 +33,9 @@ export type FirstStep = {
   difference: StateDifference;
 };
 
+/** The first step that leads to different pcs; beyond PARTING_STEPS steps of search, one that leads apart for long. */
+export type Parting = Pick<FirstStep, 'position' | 'a' | 'b'>;
+
 export type LogDifference = {
   /** `identical`: the same inputs. `prefix`: one log goes further. `equivalent`: other records, and never another state. */
   verdict: 'identical' | 'prefix' | 'equivalent' | 'different';
@@ -41,8 +44,14 @@ export type LogDifference = {
   comparedThrough: bigint;
   digestsChecked: number;
   state: FirstDifference | undefined;
+  /** Undefined also when the registers differ already in `state`. */
   step: FirstStep | undefined;
+  /** Undefined when none was found. */
+  parting: Parting | undefined;
 };
+
+/** So far behind the first differing step no parting of the ways is passed over; beyond that it is searched for in chunks. */
+const PARTING_STEPS = 200_000;
 
 export type LogDifferenceOptions = {
   a: string;
@@ -92,7 +101,7 @@ class LogPair {
     if (differAt !== undefined && differAt <= this.#limit) return this.#compareInputs(differAt);
     await this.#runCommon(this.#limit);
     const goesFurther = this.#logs.a.position !== this.#logs.b.position || differAt !== undefined;
-    return this.#result({verdict: goesFurther ? 'prefix' : 'identical', state: undefined, step: undefined});
+    return this.#result({verdict: goesFurther ? 'prefix' : 'identical'});
   }
 
   /** Other configurations or other files: two machines from power-on. */
@@ -167,7 +176,7 @@ class LogPair {
       state = {position: a.position, cause: 'inputs', difference: differenceOf(a, b)};
     if (state === undefined) {
       const found = await lockstep.search(EVERYTHING, this.#limit);
-      if (!found) return this.#result({verdict: 'equivalent', state: undefined, step: undefined});
+      if (!found) return this.#result({verdict: 'equivalent'});
       // One step on: is it the step, or what the logs deliver behind it?
       await lockstep.step();
       const byStep = lockstep.differs(EVERYTHING);
@@ -176,7 +185,8 @@ class LogPair {
       if (byStep) lockstep.restore();
     }
     const step = await this.#firstStep(lockstep, state);
-    return this.#result({verdict: 'different', state, step});
+    const parting = step === undefined ? undefined : await this.#parting(lockstep, step);
+    return this.#result({verdict: 'different', state, step, parting});
   }
 
   /** The first step that differs in what programs see; what differs already in memory is not counted. */
@@ -192,15 +202,16 @@ class LogPair {
     }
     const watch: Watch = {entries: isOfProgram, ignoredPages};
     if (!(await lockstep.search(watch, this.#limit))) return undefined;
-    const position = later(a, b);
-    const [beforeA, beforeB] = [watchStep(a.machine), watchStep(b.machine)];
-    await lockstep.step();
-    return {
-      position,
-      a: describeStep(beforeA, a.machine),
-      b: describeStep(beforeB, b.machine),
-      difference: differenceOf(a, b),
-    };
+    return {...(await accountOfStep(lockstep)), difference: differenceOf(a, b)};
+  }
+
+  /** The step itself when it leads apart, or one of the next. */
+  async #parting(lockstep: Lockstep, step: FirstStep): Promise<Parting | undefined> {
+    if (step.a.pcAfter !== step.b.pcAfter || step.a.executed !== step.b.executed) return step;
+    await lockstep.deliver();
+    const isFound = await lockstep.searchParting(PARTING_STEPS, this.#limit);
+    if (!isFound && !(await lockstep.search(ONLY_PC, this.#limit))) return undefined;
+    return accountOfStep(lockstep);
   }
 
   #lockstep(a: LockstepSide, b: LockstepSide): Lockstep {
@@ -224,8 +235,13 @@ class LogPair {
     return new LockstepSide({machine, path: log.path, queue: new RecordQueue(feed), onProgress});
   }
 
-  #result(found: Pick<LogDifference, 'verdict' | 'state' | 'step'>): LogDifference {
+  #result(
+    found: Pick<LogDifference, 'verdict'> & Partial<Pick<LogDifference, 'state' | 'step' | 'parting'>>,
+  ): LogDifference {
     return {
+      state: undefined,
+      step: undefined,
+      parting: undefined,
       ...found,
       logs: this.#logs,
       comparedThrough: this.#limit,
@@ -234,12 +250,21 @@ class LogPair {
   }
 }
 
+const ONLY_PC: Watch = {entries: (name) => name === 'pc', ignoredPages: 'all'};
 const EVERYTHING: Watch = {entries: () => true, ignoredPages: new Set()};
 
 /** Registers and CSRs, but for the interrupt lines: those are the devices' doing and no step's. */
 function isOfProgram(name: string): boolean {
   const group = groupOf(name);
   return (group === 'registers' || group === 'csrs') && name !== 'lines';
+}
+
+async function accountOfStep(lockstep: Lockstep): Promise<Parting> {
+  const {a, b} = lockstep;
+  const position = later(a, b);
+  const [beforeA, beforeB] = [watchStep(a.machine), watchStep(b.machine)];
+  await lockstep.step();
+  return {position, a: describeStep(beforeA, a.machine), b: describeStep(beforeB, b.machine)};
 }
 
 function differenceOf(a: LockstepSide, b: LockstepSide): StateDifference {

@@ -28,6 +28,8 @@ export interface Followers {
   logGrew(state: {writtenThrough: bigint; quietPosition: bigint | undefined}): void;
   /** Resolves when the eligible backup has acknowledged everything through `ordinal`, or there is none any more. */
   caughtUp(ordinal: bigint): Promise<void>;
+  /** Resolves when the eligible backup has everything through `ordinal` on its disk, or there is none any more. */
+  synced(ordinal: bigint): Promise<void>;
 }
 
 export const NO_FOLLOWERS: Followers = {
@@ -36,6 +38,7 @@ export const NO_FOLLOWERS: Followers = {
   recordsReleased: (writtenThrough) => writtenThrough,
   logGrew: () => {},
   caughtUp: async () => {},
+  synced: async () => {},
 };
 
 export type PrimaryParts = {
@@ -49,6 +52,8 @@ export type PrimaryParts = {
   clockMode: 'real' | 'virtual';
   entropy(lengthBytes: number): Uint8Array;
   followers: Followers;
+  /** Whether a guest's FLUSH waits until the log is on the disks. */
+  durable: boolean;
   /** Ordinal of the last output that has left already, and what was emitted since: after a takeover. */
   releasedThrough: bigint;
   held: readonly Output[];
@@ -95,6 +100,7 @@ export class Primary {
       entropy: (lengthBytes) => parts.entropy(lengthBytes),
       clockMode: parts.clockMode,
       outputDueNs: () => this.#journal.outputDueNs,
+      durable: parts.durable ? () => this.#durable() : undefined,
       slowdownMs: () => parts.followers.slowdownMs(),
     });
     this.#session = new Session({
@@ -155,6 +161,13 @@ export class Primary {
     this.#journal.coverOutputs(this.machine.position);
     const ordinal = this.#parts.writer.lastOrdinal;
     return {...sender.finish(), ordinal, digest: this.#parts.stateDigest.compute()};
+  }
+
+  async #durable(): Promise<void> {
+    this.#journal.flush();
+    const ordinal = this.#parts.writer.lastOrdinal;
+    await this.#sink.drained();
+    await Promise.all([this.#parts.file.sync(), this.#parts.followers.synced(ordinal)]);
   }
 
   #allowedThrough(): bigint {

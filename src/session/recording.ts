@@ -35,6 +35,8 @@ export type RecordOptions = {
   reboot: boolean;
   console: Console;
   followers: Followers;
+  /** Whether a guest's FLUSH waits until the log is on the disks. */
+  durable: boolean;
   /** 16 random bytes. */
   lineageId: Uint8Array;
   /** `dir:PATH`, `nats://…`, or null. */
@@ -65,6 +67,7 @@ export async function startRecording(options: RecordOptions): Promise<Primary> {
     clockMode: options.clock,
     entropy: (lengthBytes) => new Uint8Array(randomBytes(lengthBytes)),
     followers: options.followers,
+    durable: options.durable,
     releasedThrough: 0n,
     held: [],
     coveredThrough: 0n,

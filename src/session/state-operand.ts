@@ -9,6 +9,7 @@ import {hasLogMagic} from '../logformat/preamble.ts';
 import type {LogHeader} from '../logformat/record.ts';
 import {STATE_MAGIC} from '../logformat/state-file.ts';
 import type {ArtefactPaths} from './artefacts.ts';
+import {naming} from './named-failure.ts';
 import {replay} from './replaying.ts';
 import {equalBytes} from './state-comparison.ts';
 import {readStateFile} from './state-restore.ts';
@@ -68,6 +69,10 @@ export async function loadOperand(
   operand: StateOperand,
   options: {paths?: ArtefactPaths; position?: bigint | undefined; onProgress?: (position: bigint) => void},
 ): Promise<OperandState> {
+  return naming(operand.path, () => load(operand, options));
+}
+
+async function load(operand: StateOperand, options: Parameters<typeof loadOperand>[1]): Promise<OperandState> {
   const {path} = operand;
   if (operand.kind === 'state') {
     const saved = await readStateFile(path);

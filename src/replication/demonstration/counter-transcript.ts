@@ -24,8 +24,7 @@ export function checkTranscript(transcript: Uint8Array): TranscriptCheck {
     const end = transcript.indexOf(LINE_FEED, start);
     if (end < 0) break;
     const text = Buffer.from(transcript.subarray(start, end)).toString('latin1');
-    const match = NUMBERED.exec(text);
-    if (match !== null) {
+    if (text.startsWith('line ')) {
       const due = `line ${String(lines + 1).padStart(6, '0')} ${hash.toString(16).padStart(16, '0')}`;
       if (text !== due) return {lines, fault: `"${due}" was due, "${text}" came`};
       lines += 1;
