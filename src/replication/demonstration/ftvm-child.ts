@@ -120,9 +120,10 @@ export class FtvmChild {
 
   /** Waits for the end, which must be a good one. Throws FtvmError `internal` with what it said otherwise. */
   async succeeded(): Promise<void> {
-    const {exitCode} = await this.ended();
+    const {exitCode, signal} = await this.ended();
     this.#signal.throwIfAborted();
-    if (exitCode !== 0) throw this.#failure(`ended with exit code ${exitCode}`);
+    if (exitCode !== 0)
+      throw this.#failure(signal === null ? `ended with exit code ${exitCode}` : `was ended by ${signal}`);
   }
 
   #end(): void {
