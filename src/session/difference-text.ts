@@ -126,7 +126,7 @@ function partingLines({state, step, parting, comparedThrough}: LogDifference): s
       ? ['the registers differ there already: no step is the first to do otherwise']
       : [`no step does otherwise up to position ${comparedThrough}`];
   }
-  if (parting === undefined) return [`the same instructions are executed up to position ${comparedThrough}`];
+  if (parting === undefined) return [`no lasting parting of the ways up to position ${comparedThrough}`];
   const {position, a, b} = parting;
   const [toA, toB] = [a, b].map(({pcAfter}) => address(pcAfter));
   if (position === step.position) return [`with this step the ways part: A goes on at ${toA}, B at ${toB}`];
