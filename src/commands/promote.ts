@@ -36,8 +36,9 @@ here, with this terminal as its console.`;
   async run(): Promise<object> {
     const {argv, flags} = await this.parse(Promote);
     const {runPromotion} = await import('../replication/run-promotion.ts');
+    const {NODE_WORLD} = await import('../replication/node-world.ts');
     const line = new LiveLine();
-    const result = await runPromotion({
+    const result = await runPromotion(NODE_WORLD, {
       logPaths: argv as string[],
       dryRun: flags['dry-run'],
       listen: flags.listen,

@@ -60,6 +60,7 @@ replay the run, to follow it, and to carry it on.`;
     const {args, flags} = await this.parse(Record);
     const {resolveGuest} = await import('../guests/manifest.ts');
     const {runRecording} = await import('../replication/run-recording.ts');
+    const {NODE_WORLD} = await import('../replication/node-world.ts');
     const guest = await resolveGuest(args.image, {
       firmwarePath: flags.bios,
       initrdPath: flags.initrd,
@@ -67,6 +68,7 @@ replay the run, to follow it, and to carry it on.`;
     });
     const logPath = flags.output ?? `${guest.name.split('/').at(-1)}.ftlog`;
     const {end, position, records} = await runRecording(
+      NODE_WORLD,
       {
         ...guest,
         logPath,

@@ -54,8 +54,9 @@ recorder dies, "ftvm promote" on the log makes this process go live; when it han
     const {argv, flags} = await this.parse(Tail);
     const sources = argv as string[];
     const {runTail} = await import('../replication/run-tail.ts');
+    const {NODE_WORLD} = await import('../replication/node-world.ts');
     const line = new LiveLine();
-    const result = await runTail({
+    const result = await runTail(NODE_WORLD, {
       sources,
       follow: flags.follow || sources[0].startsWith('tcp://'),
       autoPromote: flags['auto-promote'],

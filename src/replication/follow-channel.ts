@@ -1,37 +1,38 @@
 // One attempt to follow a primary over a link: connect, greet, build the machine, take over the primary's state if it is far along,
 // replay, stand ready.
 
-import type {Machine} from '../emulator/machine.ts';
+import type {MachineInterface} from '../emulator/machine-interface.ts';
 import {FtvmError} from '../errors.ts';
-import {connectTo, type Endpoint, formatEndpoint} from '../host/listener.ts';
-import {LogFileWriter} from '../host/log-file.ts';
+import type {Endpoint} from '../host/listener.ts';
+import type {ArtefactPaths} from '../session/artefacts.ts';
 import type {StateDigest} from '../session/digests.ts';
 import {hex} from '../session/divergence.ts';
 import {Follower, type FollowerOptions} from '../session/follower.ts';
+import type {LogStore} from '../session/log-sink.ts';
 import {applyBatch, applyTable} from '../session/state-transfer.ts';
 import type {Arbiter} from './arbiter.ts';
 import {type ChannelEnd, ChannelFeed} from './channel-feed.ts';
-import {SocketLink} from './link.ts';
+import type {Link} from './link.ts';
 import type {Welcome} from './messages.ts';
+import type {World} from './world.ts';
 
 /** A guest that has run less is replayed from power-on, which is quicker than sending its state. */
 const REPLAY_LIMIT_STEPS = 50_000_000n;
-const CONNECT_TIMEOUT_MS = 5000;
 
-export type FollowChannelOptions = Omit<FollowerOptions, 'feed' | 'join' | 'logPath'> & {
+export type FollowChannelOptions = Omit<FollowerOptions, 'feed' | 'join' | 'logPath' | 'build'> & {
+  paths: ArtefactPaths;
   logPath: string;
   overwrite: boolean;
   name: string;
   eligible: boolean;
   /** Replay from power-on however far the primary is. */
   fromStart: boolean;
-  openArbiter(spec: string): Promise<Arbiter>;
   onEnd(end: ChannelEnd): void;
 };
 
 export type FollowedChannel = {
   feed: ChannelFeed;
-  file: LogFileWriter;
+  file: LogStore;
   follower: Follower;
   welcome: Welcome;
   /** The log's arbiter, if it names one. */
@@ -39,17 +40,21 @@ export type FollowedChannel = {
 };
 
 /** Resolves when the follower can replay. Throws FtvmError `network` when there is no primary, `peerVanished` when it went away. */
-export async function followChannel(endpoint: Endpoint, options: FollowChannelOptions): Promise<FollowedChannel> {
-  const socket = await connectTo(endpoint, {timeoutMs: CONNECT_TIMEOUT_MS});
-  const file = await LogFileWriter.create(options.logPath, {overwrite: options.overwrite});
-  let machine: Machine | undefined;
-  const feed = new ChannelFeed(new SocketLink(socket, formatEndpoint(endpoint)), {
+export async function followChannel(
+  world: World,
+  endpoint: Endpoint,
+  options: FollowChannelOptions,
+): Promise<FollowedChannel> {
+  const link = await world.connect(endpoint);
+  const file = await createLog(world, link, options);
+  let machine: MachineInterface | undefined;
+  const feed = new ChannelFeed(link, {
     append: (bytes) => file.append(bytes),
     sync: () => file.sync(),
     name: options.name,
     eligible: options.eligible,
     position: () => machine?.position ?? 0n,
-    nowMs: () => performance.now(),
+    nowMs: () => world.nowMs(),
     onEnd: options.onEnd,
   });
   try {
@@ -58,13 +63,14 @@ export async function followChannel(endpoint: Endpoint, options: FollowChannelOp
     const follower = await Follower.open({
       ...options,
       feed,
+      build: (header) => world.buildMachine(header, {path: options.logPath, paths: options.paths}),
       join: async (built, stateDigest) => {
         machine = built;
         return far ? await receiveState(feed, built, stateDigest) : undefined;
       },
     });
     const spec = follower.header.arbiter;
-    const arbiter = spec === null ? undefined : await options.openArbiter(spec);
+    const arbiter = spec === null ? undefined : await world.openArbiter(spec);
     if (options.eligible) {
       const nonce = arbiter === undefined ? '' : await arbiter.getNonce(welcome.lineageId, welcome.nonceName);
       feed.ready(nonce ?? '');
@@ -77,8 +83,17 @@ export async function followChannel(endpoint: Endpoint, options: FollowChannelOp
   }
 }
 
+async function createLog(world: World, link: Link, options: FollowChannelOptions): Promise<LogStore> {
+  try {
+    return await world.createLog(options.logPath, {overwrite: options.overwrite});
+  } catch (error) {
+    link.end();
+    throw error;
+  }
+}
+
 /** Takes the primary's state. Throws FtvmError `divergence` when it is not what the primary has. */
-async function receiveState(feed: ChannelFeed, machine: Machine, stateDigest: StateDigest): Promise<bigint> {
+async function receiveState(feed: ChannelFeed, machine: MachineInterface, stateDigest: StateDigest): Promise<bigint> {
   feed.requestState();
   for (;;) {
     const part = await feed.nextStatePart();

@@ -1,18 +1,16 @@
 // A primary with everything around it: its console, its control socket, its followers, and the ways in which it can be told to end.
 // `record`, a promoted backup and a cold promotion all end up here.
 
-import {hostname} from 'node:os';
 import {FtvmError} from '../errors.ts';
 import type {ControlReply, ControlRequest} from '../host/control-socket.ts';
-import {type Endpoint, formatEndpoint, Listener} from '../host/listener.ts';
-import {LogFileReader} from '../host/log-file.ts';
+import {type Endpoint, formatEndpoint} from '../host/listener.ts';
 import {type Followers, NO_FOLLOWERS, type Primary} from '../session/primary.ts';
 import type {SessionEnd} from '../session/session.ts';
 import type {Arbiter} from './arbiter.ts';
-import {SocketLink} from './link.ts';
 import {PrimaryReplication} from './primary-replication.ts';
 import type {SessionStatus} from './session-status.ts';
 import type {Timing} from './timing.ts';
+import type {World} from './world.ts';
 
 export type LiveRun = {end: SessionEnd; position: bigint; records: bigint};
 
@@ -26,15 +24,16 @@ export type ReplicationOptions = {
 /** The followers' side of a primary: made before it, as it is a part of it. */
 export class Replicating {
   readonly replication: PrimaryReplication | undefined;
-  readonly #listener: Listener | undefined;
+  readonly #listener: {close(): void} | undefined;
 
-  private constructor(replication: PrimaryReplication | undefined, listener: Listener | undefined) {
+  private constructor(replication: PrimaryReplication | undefined, listener: {close(): void} | undefined) {
     this.replication = replication;
     this.#listener = listener;
   }
 
   /** Listens, if it shall. Throws FtvmError `network`. */
   static async open(
+    world: World,
     options: ReplicationOptions,
     log: {path: string; lineageId: Uint8Array; generation: number; claimant: string; note: (text: string) => void},
   ): Promise<Replicating> {
@@ -45,13 +44,11 @@ export class Replicating {
       claimant: log.claimant,
       arbiter: options.arbiter,
       timing: options.timing,
-      nowMs: () => performance.now(),
-      openLog: (offset) => LogFileReader.open(log.path, {offset}),
+      nowMs: () => world.nowMs(),
+      openLog: (offset) => world.readLog(log.path, {offset}),
       note: log.note,
     });
-    const listener = await Listener.open(options.listen, (socket, peer) =>
-      replication.accept(new SocketLink(socket, peer)),
-    );
+    const listener = await world.listen(options.listen, (link) => replication.accept(link));
     log.note(`listening on ${formatEndpoint({host: options.listen.host, port: listener.port})}`);
     return new Replicating(replication, listener);
   }
@@ -70,8 +67,10 @@ export class LivePrimary {
   readonly #primary: Primary;
   readonly #replicating: Replicating;
   readonly #generation: number;
+  readonly #by: string;
 
-  constructor(parts: {primary: Primary; replicating: Replicating; generation: number}) {
+  constructor(parts: {primary: Primary; replicating: Replicating; generation: number; by: string}) {
+    this.#by = parts.by;
     this.#primary = parts.primary;
     this.#replicating = parts.replicating;
     this.#generation = parts.generation;
@@ -90,7 +89,7 @@ export class LivePrimary {
         append({kind: 'joined', position: primary.machine.position, generation, backup}),
       appendTakeover: (generation) => {
         const {releasedThrough} = primary.progress;
-        append({kind: 'takeover', position: primary.machine.position, generation, by: thisProcess(), releasedThrough});
+        append({kind: 'takeover', position: primary.machine.position, generation, by: this.#by, releasedThrough});
       },
       startState: () => primary.startState(),
       finishState(sender) {
@@ -169,9 +168,4 @@ export class LivePrimary {
       })),
     };
   }
-}
-
-/** Who this is, for logs and people. */
-export function thisProcess(): string {
-  return `${hostname()} pid ${process.pid}`;
 }

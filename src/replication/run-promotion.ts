@@ -4,21 +4,19 @@
 import {existsSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {FtvmError} from '../errors.ts';
-import {ProcessConsole} from '../host/console.ts';
-import {askControl, type ControlReply, ControlServer, controlSocketPath, controlState} from '../host/control-socket.ts';
-import {LogFileWriter} from '../host/log-file.ts';
+import {askControl, type ControlReply, controlSocketPath, controlState} from '../host/control-socket.ts';
 import type {LogHeader} from '../logformat/record.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';
 import {FileFeed} from '../session/file-feed.ts';
 import {Follower} from '../session/follower.ts';
 import {thisHost} from '../session/recording.ts';
 import type {Arbiter} from './arbiter.ts';
-import {openArbiter} from './arbiter-spec.ts';
 import {parseEndpoint} from './endpoint.ts';
 import {LivePrimary, type LiveRun, Replicating} from './live-run.ts';
 import {longestLog} from './longest-log.ts';
 import {copyAsNewLineage} from './new-lineage.ts';
 import type {Timing} from './timing.ts';
+import type {World} from './world.ts';
 
 export type PromotionOptions = {
   /** The log; or those of both hosts, of which the longer one is taken. */
@@ -46,7 +44,7 @@ export type PromotionResult =
 /** Options with the log chosen. */
 type Chosen = PromotionOptions & {logPath: string};
 
-export async function runPromotion(asked: PromotionOptions): Promise<PromotionResult> {
+export async function runPromotion(world: World, asked: PromotionOptions): Promise<PromotionResult> {
   for (const path of asked.logPaths) {
     const answered = await askRunning(path, asked.dryRun);
     if (answered !== undefined) return answered;
@@ -55,11 +53,11 @@ export async function runPromotion(asked: PromotionOptions): Promise<PromotionRe
   const options: Chosen = {...asked, logPath};
   // Listening is also the lock: a second promotion of the same file on this host finds the first one alive.
   let live: LivePrimary | undefined;
-  const control = await ControlServer.listen(controlSocketPath(logPath), async (request) =>
+  const control = await world.control(logPath, async (request) =>
     live === undefined ? {ok: false, message: 'a promotion is under way'} : live.control(request),
   );
   try {
-    return await promoteFile(options, (primary) => {
+    return await promoteFile(world, options, (primary) => {
       live = primary;
     });
   } finally {
@@ -78,14 +76,18 @@ async function askRunning(logPath: string, dryRun: boolean): Promise<PromotionRe
   return undefined;
 }
 
-async function promoteFile(options: Chosen, onLive: (primary: LivePrimary) => void): Promise<PromotionResult> {
+async function promoteFile(
+  world: World,
+  options: Chosen,
+  onLive: (primary: LivePrimary) => void,
+): Promise<PromotionResult> {
   const {note, signal} = options;
   const startMs = performance.now();
   const feed = await FileFeed.open([options.logPath]);
   const follower = await Follower.open({
     feed,
     logPath: options.logPath,
-    paths: options.paths,
+    build: (header) => world.buildMachine(header, {path: options.logPath, paths: options.paths}),
     sink: () => {},
     onProgress: options.onProgress,
     signal,
@@ -113,8 +115,9 @@ async function promoteFile(options: Chosen, onLive: (primary: LivePrimary) => vo
     const position = follower.machine.position;
     if (options.dryRun) return {kind: 'dryRun', position, tornBytes, newLineage, replayMs: performance.now() - startMs};
     const generation = follower.journal.generation + 1;
-    const claimant = crypto.randomUUID();
-    const arbiter = spec === null ? undefined : await win(spec, {lineageId: point.lineageId, generation, claimant});
+    const claimant = world.uniqueId();
+    const arbiter =
+      spec === null ? undefined : await win(world, spec, {lineageId: point.lineageId, generation, claimant});
     if (tornBytes > 0) note(`torn at byte ${point.offset}: ${tornBytes} bytes of an unfinished frame are cut off`);
     const from = newLineage
       ? await newLineageOf(options)
@@ -124,8 +127,9 @@ async function promoteFile(options: Chosen, onLive: (primary: LivePrimary) => vo
         `the recorder ran on host ${follower.header.host.hostname}, which cannot be asked: this is a new lineage, in ${from.path}`,
       );
     }
-    const file = await LogFileWriter.continue(from.path, {sizeBytes: from.sizeBytes});
+    const file = await world.continueLog(from.path, {sizeBytes: from.sizeBytes});
     replicating = await Replicating.open(
+      world,
       {
         listen: options.listen === undefined ? undefined : parseEndpoint(options.listen, '--listen'),
         arbiter,
@@ -134,11 +138,19 @@ async function promoteFile(options: Chosen, onLive: (primary: LivePrimary) => vo
       {path: from.path, lineageId: from.point.lineageId, generation, claimant, note},
     );
     let live: LivePrimary | undefined;
-    const console = new ProcessConsole({onEscape: () => live?.stop('stopped')});
+    const console = world.openConsole(() => live?.stop('stopped'));
     try {
       options.onLive(position);
-      const primary = follower.goLive({point: from.point, file, console, followers: replicating.followers});
-      live = new LivePrimary({primary, replicating, generation});
+      const primary = follower.goLive({
+        point: from.point,
+        file,
+        console,
+        followers: replicating.followers,
+        clock: world.clock,
+        entropy: (lengthBytes) => world.entropy(lengthBytes),
+        by: world.processName,
+      });
+      live = new LivePrimary({primary, replicating, generation, by: world.processName});
       onLive(live);
       return {kind: 'carriedOn', from: position, live: await live.run(signal), logPath: from.path, newLineage};
     } finally {
@@ -153,10 +165,11 @@ async function promoteFile(options: Chosen, onLive: (primary: LivePrimary) => vo
 
 /** The generation must be won before the torn tail is cut. Throws FtvmError `lostArbitration` or `arbiterUnreachable`. */
 async function win(
+  world: World,
   spec: string,
   claim: {lineageId: Uint8Array; generation: number; claimant: string},
 ): Promise<Arbiter> {
-  const arbiter = await openArbiter(spec);
+  const arbiter = await world.openArbiter(spec);
   const result = await arbiter.claim({...claim, lineageId: Buffer.from(claim.lineageId).toString('hex')});
   if (result.kind === 'won') return arbiter;
   throw new FtvmError(

@@ -2,22 +2,20 @@
 // with --auto-promote, when the primary is lost and the arbiter gives it the next generation. Otherwise it looks for the next primary.
 
 import {FtvmError} from '../errors.ts';
-import {ProcessConsole} from '../host/console.ts';
-import {type ControlReply, type ControlRequest, ControlServer, controlSocketPath} from '../host/control-socket.ts';
+import type {ControlReply, ControlRequest} from '../host/control-socket.ts';
 import type {Endpoint} from '../host/listener.ts';
-import {LogFileWriter} from '../host/log-file.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';
 import {Follower} from '../session/follower.ts';
 import {GrowingFileFeed} from '../session/growing-file-feed.ts';
 import type {SessionEnd} from '../session/session.ts';
 import type {Arbiter} from './arbiter.ts';
-import {openArbiter} from './arbiter-spec.ts';
 import type {ChannelFeed} from './channel-feed.ts';
 import {parseEndpoint} from './endpoint.ts';
 import {type FollowedChannel, followChannel} from './follow-channel.ts';
-import {LivePrimary, type LiveRun, Replicating, thisProcess} from './live-run.ts';
+import {LivePrimary, type LiveRun, Replicating} from './live-run.ts';
 import type {Timing} from './timing.ts';
+import type {World} from './world.ts';
 
 export type TailOptions = {
   /** A log file, or addresses tcp://HOST:PORT at which the primary may be found. */
@@ -57,8 +55,8 @@ const SEARCH_INTERVAL_MS = 100;
 /** Between two attempts to reach the arbiter. */
 const RETRY_MS = 250;
 
-export async function runTail(options: TailOptions): Promise<TailResult> {
-  return new Tail(options).run();
+export async function runTail(world: World, options: TailOptions): Promise<TailResult> {
+  return new Tail(world, options).run();
 }
 
 /** What is followed, at the moment. */
@@ -78,7 +76,8 @@ type Verdict = 'done' | 'goLive' | 'lookAgain';
 
 class Tail {
   readonly #options: TailOptions;
-  readonly #claimant = crypto.randomUUID();
+  readonly #world: World;
+  readonly #claimant: string;
   readonly #name: string;
   #followed: Followed | undefined;
   #live: LivePrimary | undefined;
@@ -87,9 +86,11 @@ class Tail {
   #requestedMs: number | undefined;
   #decided: () => void = () => {};
 
-  constructor(options: TailOptions) {
+  constructor(world: World, options: TailOptions) {
+    this.#world = world;
     this.#options = options;
-    this.#name = `${thisProcess()} ${this.#claimant.slice(0, 8)}`;
+    this.#claimant = world.uniqueId();
+    this.#name = `${world.processName} ${this.#claimant.slice(0, 8)}`;
     if (options.autoPromote && !options.sources.every(isRemote)) {
       throw new FtvmError('usage', '--auto-promote needs a primary to follow over a channel: tcp://HOST:PORT');
     }
@@ -98,8 +99,8 @@ class Tail {
   async run(): Promise<TailResult> {
     const {sources, logPath, note, signal} = this.#options;
     const remote = isRemote(sources[0]);
-    const socketPath = controlSocketPath(remote ? logPath : `${sources[0]}.follower`);
-    const control = await ControlServer.listen(socketPath, (request) => this.#control(request));
+    const controlled = remote ? logPath : `${sources[0]}.follower`;
+    const control = await this.#world.control(controlled, (request) => this.#control(request));
     const abort = (): void => {
       this.#followed?.drain();
       this.#decided();
@@ -163,7 +164,7 @@ class Tail {
   async #connect(endpoint: Endpoint, again: boolean): Promise<Followed> {
     const {logPath, overwrite, eligible, fromStart, note, onOutput, onProgress, onDigest, paths, signal} =
       this.#options;
-    const channel: FollowedChannel = await followChannel(endpoint, {
+    const channel: FollowedChannel = await followChannel(this.#world, endpoint, {
       logPath,
       overwrite: overwrite || again,
       name: this.#name,
@@ -174,7 +175,6 @@ class Tail {
       onProgress,
       onDigest,
       signal,
-      openArbiter,
       onEnd: (end) => {
         if (end.kind === 'lost') note(`primary lost: ${end.message}`);
       },
@@ -208,7 +208,7 @@ class Tail {
     const follower = await Follower.open({
       feed,
       logPath: path,
-      paths,
+      build: (header) => this.#world.buildMachine(header, {path, paths}),
       sink: (output) => output.kind === 'console' && onOutput?.(output.bytes),
       onProgress,
       onDigest,
@@ -284,18 +284,19 @@ class Tail {
     const {point, sizeBytes} = followed.end();
     if (point === undefined) throw new FtvmError('torn', 'nothing was received yet: there is no machine to carry on');
     const generation = follower.journal.generation + 1;
-    const file = await LogFileWriter.continue(path, {sizeBytes});
+    const file = await this.#world.continueLog(path, {sizeBytes});
     const replicating = await Replicating.open(
+      this.#world,
       {listen: listen === undefined ? undefined : parseEndpoint(listen, '--listen'), arbiter, timing},
       {path, lineageId: point.lineageId, generation, claimant: this.#claimant, note},
     );
-    const console = new ProcessConsole({onEscape: () => this.#live?.stop('stopped')});
+    const console = this.#world.openConsole(() => this.#live?.stop('stopped'));
     try {
-      const primary = follower.goLive({point, file, console, followers: replicating.followers});
-      this.#live = new LivePrimary({primary, replicating, generation});
+      const primary = follower.goLive({...this.#parts(), point, file, console, followers: replicating.followers});
+      this.#live = new LivePrimary({primary, replicating, generation, by: this.#world.processName});
       const {position} = follower.machine;
       note(`live from position ${position}, generation ${generation}`);
-      const tookMs = this.#requestedMs === undefined ? 0 : performance.now() - this.#requestedMs;
+      const tookMs = this.#requestedMs === undefined ? 0 : this.#world.nowMs() - this.#requestedMs;
       for (const reply of this.#requests) reply({ok: true, role: 'primary', position: String(position), tookMs});
       this.#requests = [];
       return await this.#live.run(signal);
@@ -304,6 +305,12 @@ class Tail {
       await replicating.close('stopped');
       follower.close();
     }
+  }
+
+  /** What the world gives a follower that goes live. */
+  #parts(): {clock: World['clock']; entropy: World['entropy']; by: string} {
+    const {clock, processName} = this.#world;
+    return {clock, entropy: (lengthBytes) => this.#world.entropy(lengthBytes), by: processName};
   }
 
   async #control(request: ControlRequest): Promise<ControlReply> {
@@ -329,7 +336,7 @@ class Tail {
 
   /** A living primary hands over; a dead one has nothing more to say. */
   #promoteNow(): Promise<ControlReply> {
-    this.#requestedMs ??= performance.now();
+    this.#requestedMs ??= this.#world.nowMs();
     const reply = Promise.withResolvers<ControlReply>();
     this.#requests.push(reply.resolve);
     const {channel} = this.#followed ?? {};

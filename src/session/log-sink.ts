@@ -1,10 +1,20 @@
 // Frames on their way to the log file, in order; and who is told when they are there.
 
-import type {LogFileWriter} from '../host/log-file.ts';
 import type {FrameSink} from './record-journal.ts';
 
+/** A log that is appended to: a file, or what stands for one in a simulation. */
+export interface LogStore {
+  /** Resolves when it is written; after a failure every later call rejects. */
+  append(bytes: Uint8Array): Promise<void>;
+  /** Resolves when all that was appended before is on the disk itself. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+  /** Bytes written. */
+  readonly sizeBytes: number;
+}
+
 export class LogSink implements FrameSink {
-  readonly #file: LogFileWriter;
+  readonly #file: LogStore;
   readonly #onWritten: () => void;
   #writtenThrough: bigint;
   #queuedBytes = 0;
@@ -12,7 +22,7 @@ export class LogSink implements FrameSink {
   #last: Promise<void> = Promise.resolve();
 
   /** `onWritten` is called after every frame that reached the file, or failed to: then `failure` is set. */
-  constructor(file: LogFileWriter, options: {writtenThrough: bigint; onWritten: () => void}) {
+  constructor(file: LogStore, options: {writtenThrough: bigint; onWritten: () => void}) {
     this.#file = file;
     this.#writtenThrough = options.writtenThrough;
     this.#onWritten = options.onWritten;

@@ -4,13 +4,12 @@
 import type {MachineInterface} from '../emulator/machine-interface.ts';
 import type {Output} from '../emulator/output.ts';
 import type {Console} from '../host/console.ts';
-import type {LogFileWriter} from '../host/log-file.ts';
 import type {HostClock} from '../host/monotonic-clock.ts';
 import type {LogWriter} from '../logformat/log-writer.ts';
 import type {EndReason} from '../logformat/record.ts';
 import type {OutputDigest, StateDigest} from './digests.ts';
 import {LiveSource} from './live-source.ts';
-import {LogSink} from './log-sink.ts';
+import {LogSink, type LogStore} from './log-sink.ts';
 import {OutputGate} from './output-gate.ts';
 import {RecordJournal} from './record-journal.ts';
 import {Session, type SessionEnd} from './session.ts';
@@ -46,7 +45,7 @@ export type PrimaryParts = {
   stateDigest: StateDigest;
   outputDigest: OutputDigest;
   writer: LogWriter;
-  file: LogFileWriter;
+  file: LogStore;
   console: Console;
   clock: HostClock;
   clockMode: 'real' | 'virtual';

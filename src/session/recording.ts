@@ -10,7 +10,7 @@ import type {Console} from '../host/console.ts';
 import {controlSocketPath} from '../host/control-socket.ts';
 import {DiskImage} from '../host/disk-image.ts';
 import {LogFileWriter} from '../host/log-file.ts';
-import {HOST_CLOCK} from '../host/monotonic-clock.ts';
+import {HOST_CLOCK, type HostClock} from '../host/monotonic-clock.ts';
 import {FORMAT_VERSION} from '../logformat/limits.ts';
 import {LogWriter} from '../logformat/log-writer.ts';
 import {encodePreamble} from '../logformat/preamble.ts';
@@ -18,6 +18,7 @@ import type {Artefact, LogHeader, RecorderHost} from '../logformat/record.ts';
 import {startOfLineage} from '../logformat/stream-point.ts';
 import {sha256} from './artefacts.ts';
 import {OutputDigest, StateDigest} from './digests.ts';
+import type {LogStore} from './log-sink.ts';
 import {type Followers, Primary} from './primary.ts';
 import {FTVM_VERSION} from './version.ts';
 
@@ -51,23 +52,34 @@ export async function startRecording(options: RecordOptions): Promise<Primary> {
   const disks = options.disks.map((path) => DiskImage.open(path));
   const header = await describe(options, disks);
   const machine = new Machine(header.config, options.images, disks);
-  const start = startOfLineage(header.lineageId);
   const file = await LogFileWriter.create(options.logPath, {overwrite: options.overwrite});
+  const {console, followers, durable} = options;
+  const entropy = (lengthBytes: number): Uint8Array => new Uint8Array(randomBytes(lengthBytes));
+  return powerOn({header, machine, file, console, followers, durable, clock: HOST_CLOCK, entropy});
+}
+
+/** The primary of a machine at power-on, with an empty log. */
+export async function powerOn(parts: {
+  header: LogHeader;
+  machine: MachineInterface;
+  file: LogStore;
+  console: Console;
+  followers: Followers;
+  durable: boolean;
+  clock: HostClock;
+  entropy(lengthBytes: number): Uint8Array;
+}): Promise<Primary> {
+  const {header, machine, file} = parts;
+  const start = startOfLineage(header.lineageId);
   await file.append(encodePreamble({startsWith: 'powerOn', point: start}));
   const writer = new LogWriter(start);
   writer.append({kind: 'header', position: 0n, ...header});
   return new Primary({
-    machine,
+    ...parts,
     stateDigest: await StateDigest.create(machine),
     outputDigest: await OutputDigest.create(),
     writer,
-    file,
-    console: options.console,
-    clock: HOST_CLOCK,
-    clockMode: options.clock,
-    entropy: (lengthBytes) => new Uint8Array(randomBytes(lengthBytes)),
-    followers: options.followers,
-    durable: options.durable,
+    clockMode: header.config.clock,
     releasedThrough: 0n,
     held: [],
     coveredThrough: 0n,

@@ -1,0 +1,42 @@
+// The world around a session: time, storage, network, arbiter, console. Replication reaches them only through this, so that the tests
+// can put a simulated world in its place: the same code, in one process, driven by a seed.
+
+import type {MachineInterface} from '../emulator/machine-interface.ts';
+import type {Console} from '../host/console.ts';
+import type {ControlReply, ControlRequest} from '../host/control-socket.ts';
+import type {Endpoint} from '../host/listener.ts';
+import type {HostClock} from '../host/monotonic-clock.ts';
+import type {LogHeader} from '../logformat/record.ts';
+import type {ArtefactPaths} from '../session/artefacts.ts';
+import type {LogStore} from '../session/log-sink.ts';
+import type {Arbiter} from './arbiter.ts';
+import type {LogBytes} from './follower-link.ts';
+import type {Link} from './link.ts';
+
+export type BuiltMachine = {machine: MachineInterface; close(): void};
+
+export interface World {
+  readonly clock: HostClock;
+  /** Milliseconds of a monotonic clock. */
+  nowMs(): number;
+  /** Random bytes for the guest. */
+  entropy(lengthBytes: number): Uint8Array;
+  /** Unique among all processes. */
+  uniqueId(): string;
+  /** Who this process is, for logs and people. */
+  readonly processName: string;
+  /** Throws FtvmError `network` when nobody listens there. */
+  connect(endpoint: Endpoint): Promise<Link>;
+  listen(endpoint: Endpoint, onLink: (link: Link) => void): Promise<{port: number; close(): void}>;
+  createLog(path: string, options: {overwrite: boolean}): Promise<LogStore>;
+  /** Cuts what is behind `sizeBytes`, and appends there. */
+  continueLog(path: string, options: {sizeBytes: number}): Promise<LogStore>;
+  readLog(path: string, options: {offset: number}): Promise<LogBytes>;
+  openArbiter(spec: string): Promise<Arbiter>;
+  /** `onEscape`: the user wants to leave. */
+  openConsole(onEscape: () => void): Console;
+  /** Answers at the control socket of the session that writes the log `path`. */
+  control(path: string, handle: (request: ControlRequest) => Promise<ControlReply>): Promise<{close(): void}>;
+  /** The machine that a log's header describes, at power-on. */
+  buildMachine(header: LogHeader, log: {path: string; paths: ArtefactPaths}): Promise<BuiltMachine>;
+}
