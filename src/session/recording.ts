@@ -6,6 +6,7 @@ import {hostname} from 'node:os';
 import {resolve} from 'node:path';
 import type {BootImages, MachineConfig} from '../emulator/config.ts';
 import {MACHINE_VERSION, Machine} from '../emulator/machine.ts';
+import type {MachineInterface} from '../emulator/machine-interface.ts';
 import type {Console} from '../host/console.ts';
 import {controlSocketPath} from '../host/control-socket.ts';
 import {DiskImage} from '../host/disk-image.ts';
