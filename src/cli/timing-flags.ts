@@ -4,7 +4,7 @@ import {Flags} from '@oclif/core';
 
 export const TIMING_FLAGS = {
   heartbeat: Flags.integer({
-    description: 'both sides are heard at least so often, in milliseconds',
+    description: 'how often each side is heard at least, in milliseconds',
     default: 100,
     min: 10,
     max: 60_000,

@@ -1,6 +1,7 @@
 // ftvm diff-state: where two states, or the runs of two logs, differ.
 
 import {Args, Flags} from '@oclif/core';
+import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
 import {LiveLine} from '../cli/live-line.ts';
 import {parsePosition} from '../cli/size.ts';
@@ -19,10 +20,9 @@ const VERDICTS: Readonly<Record<Exclude<LogDifference['verdict'], 'different'>, 
 export default class DiffState extends BaseCommand {
   static override summary = 'Find where two states, or two runs, differ.';
   static override description =
-    `A and B are state files (ftvm replay --save-state), logs, or logs with a position: run.ftlog@1204331.
-Two logs are followed to their first differing input and from there run in lockstep to the first step that does otherwise;
-everything else is brought to its position and compared there.
-Exits with ${EXIT_CODES.different} when there is a difference.`;
+    'A and B are state files (ftvm replay --save-state), logs, or logs with a position: run.ftlog@1204331. Two logs are followed to ' +
+    'their first differing input and from there run in lockstep to the first step that does otherwise; everything else is brought ' +
+    `to its position and compared there. Exits with ${EXIT_CODES.different} when there is a difference.`;
   static override examples = [
     '<%= config.bin %> diff-state one.ftlog other.ftlog',
     '<%= config.bin %> diff-state run.ftlog@1_000_000 run.ftlog@1_000_001',
@@ -34,11 +34,8 @@ Exits with ${EXIT_CODES.different} when there is a difference.`;
   };
   static override flags = {
     to: Flags.string({description: 'two logs: do not look further than this position', helpValue: 'POSITION'}),
-    lines: Flags.integer({description: 'how many lines of each list are shown', min: 1, default: 16}),
-    kernel: Flags.string({description: 'the kernel, when it is not where it was recorded', helpValue: 'FILE'}),
-    bios: Flags.string({description: 'the firmware, likewise', helpValue: 'FILE'}),
-    initrd: Flags.string({description: 'the initrd, likewise', helpValue: 'FILE'}),
-    disk: Flags.string({description: 'the base images, likewise, in order', multiple: true, helpValue: 'FILE'}),
+    lines: Flags.integer({description: 'how many lines of each list are shown', min: 1, default: 16, helpValue: 'N'}),
+    ...ARTEFACT_FLAGS,
   };
 
   readonly #line = new LiveLine();
@@ -48,12 +45,7 @@ Exits with ${EXIT_CODES.different} when there is a difference.`;
     const {parseOperand} = await import('../session/state-operand.ts');
     const [a, b] = [await parseOperand(args.a), await parseOperand(args.b)];
     const options = {
-      paths: {
-        kernel: flags.kernel,
-        firmware: flags.bios,
-        initrd: flags.initrd,
-        ...(flags.disk === undefined ? {} : {disks: flags.disk}),
-      },
+      paths: artefactPathsOf(flags),
       onProgress: (what: string, position: bigint) => this.#line.show(() => `${what}: position ${position}`),
     };
     if (a.kind === 'log' && b.kind === 'log' && a.position === undefined && b.position === undefined) {

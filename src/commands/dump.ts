@@ -6,12 +6,16 @@ import {EXIT_CODES} from '../errors.ts';
 
 export default class Dump extends BaseCommand {
   static override summary = 'Print the records of a log.';
-  static override description =
-    'One record a line: ordinal, position, what it says. With --json one JSON object a line.';
+  static override description = 'One record a line: ordinal, position, what it says.';
   static override examples = ['<%= config.bin %> dump run.ftlog', '<%= config.bin %> dump run.ftlog --json | jq .kind'];
   static override args = {log: Args.string({required: true, description: 'the log'})};
   static override flags = {
-    bytes: Flags.integer({description: 'how many bytes of a byte string are shown', min: 1, default: 64}),
+    bytes: Flags.integer({
+      description: 'how many bytes of a byte string are shown',
+      min: 1,
+      default: 64,
+      helpValue: 'N',
+    }),
   };
 
   async run(): Promise<object | undefined> {

@@ -1,6 +1,7 @@
 // ftvm promote: makes a log go on, through the session that follows it, or from the file.
 
 import {Args, Flags} from '@oclif/core';
+import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
 import {exitCodeOf} from '../cli/guest-exit.ts';
 import {LiveLine} from '../cli/live-line.ts';
@@ -9,9 +10,9 @@ import {TIMING_FLAGS, timingOf} from '../cli/timing-flags.ts';
 export default class Promote extends BaseCommand {
   static override summary = 'Carry a log on: by the backup that follows it, or from the file of a recorder that died.';
   static override description =
-    `A session that runs is asked through its control socket: a backup goes live at once when its primary is dead, and takes over
-without loss when it lives; a primary hands over to its backup. Where nobody answers, the log is replayed to its last whole frame and the guest goes on
-here, with this terminal as its console.`;
+    'A session that runs is asked through its control socket: a backup goes live at once when its primary is dead, and takes over ' +
+    'without loss when it lives; a primary hands over to its backup. Where nobody answers, the log is replayed to its last whole ' +
+    'frame and the guest goes on here, with this terminal as its console. Of several logs of one guest the longest is taken.';
   static override examples = [
     '<%= config.bin %> promote backup.ftlog',
     '<%= config.bin %> promote run.ftlog --dry-run',
@@ -27,10 +28,7 @@ here, with this terminal as its console.`;
       helpValue: 'FILE',
     }),
     ...TIMING_FLAGS,
-    kernel: Flags.string({description: 'the kernel, when it is not where it was recorded', helpValue: 'FILE'}),
-    bios: Flags.string({description: 'the firmware, likewise', helpValue: 'FILE'}),
-    initrd: Flags.string({description: 'the initrd, likewise', helpValue: 'FILE'}),
-    disk: Flags.string({description: 'the base images, likewise, in order', multiple: true, helpValue: 'FILE'}),
+    ...ARTEFACT_FLAGS,
   };
 
   async run(): Promise<object> {
@@ -44,12 +42,7 @@ here, with this terminal as its console.`;
       listen: flags.listen,
       timing: timingOf(flags),
       output: flags.output,
-      paths: {
-        kernel: flags.kernel,
-        firmware: flags.bios,
-        initrd: flags.initrd,
-        ...(flags.disk === undefined ? {} : {disks: flags.disk}),
-      },
+      paths: artefactPathsOf(flags),
       onProgress: (position) => line.show(() => `replaying: ${position} steps`),
       onLive: (position) => {
         line.clear();

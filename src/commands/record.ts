@@ -10,8 +10,8 @@ import {EXIT_CODES} from '../errors.ts';
 export default class Record extends BaseCommand {
   static override summary = 'Run a guest and write the log of its inputs.';
   static override description =
-    `The guest's console is this terminal: Ctrl-A x ends the session, Ctrl-A h helps. The log has everything that is needed to
-replay the run, to follow it, and to carry it on.`;
+    "The guest's console is this terminal: Ctrl-A x ends the session, Ctrl-A h helps. The log has everything that is needed to " +
+    'replay the run, to follow it, and to carry it on.';
   static override examples = [
     '<%= config.bin %> record hello',
     '<%= config.bin %> record debian -o d.ftlog',
@@ -29,7 +29,10 @@ replay the run, to follow it, and to carry it on.`;
     bios: Flags.string({description: "firmware: OpenSBI's fw_dynamic.bin", helpValue: 'FILE'}),
     initrd: Flags.string({description: 'initial RAM disk', helpValue: 'FILE'}),
     append: Flags.string({description: 'kernel command line', helpValue: 'TEXT'}),
-    ram: Flags.string({description: 'size of RAM (default: what the guest is meant for)', helpValue: '256M'}),
+    ram: Flags.string({
+      description: 'size of RAM, like 256M (default: what the guest is meant for)',
+      helpValue: 'SIZE',
+    }),
     disk: Flags.string({
       description: 'base image of a disk, never modified (repeatable)',
       multiple: true,

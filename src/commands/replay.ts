@@ -1,6 +1,7 @@
 // ftvm replay: runs a log again and compares everything that it states.
 
 import {Args, Flags} from '@oclif/core';
+import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
 import {LiveLine} from '../cli/live-line.ts';
 import {parsePosition} from '../cli/size.ts';
@@ -21,10 +22,7 @@ export default class Replay extends BaseCommand {
     console: Flags.boolean({description: "print the guest's console"}),
     'save-state': Flags.string({description: "write the machine's state at the end", helpValue: 'FILE'}),
     digests: Flags.boolean({description: 'print every digest that was compared'}),
-    kernel: Flags.string({description: 'the kernel, when it is not where it was recorded', helpValue: 'FILE'}),
-    bios: Flags.string({description: 'the firmware, likewise', helpValue: 'FILE'}),
-    initrd: Flags.string({description: 'the initrd, likewise', helpValue: 'FILE'}),
-    disk: Flags.string({description: 'the base images, likewise, in order', multiple: true, helpValue: 'FILE'}),
+    ...ARTEFACT_FLAGS,
   };
 
   async run(): Promise<object> {
@@ -34,12 +32,7 @@ export default class Replay extends BaseCommand {
     const line = new LiveLine();
     const result = await replay({
       logPaths: argv as string[],
-      paths: {
-        kernel: flags.kernel,
-        firmware: flags.bios,
-        initrd: flags.initrd,
-        ...(flags.disk === undefined ? {} : {disks: flags.disk}),
-      },
+      paths: artefactPathsOf(flags),
       limit,
       signal: this.stopSignal,
       ...(flags.console && !this.jsonEnabled()

@@ -1,6 +1,7 @@
 // ftvm tail: follows a log while it is written, compares, and stands by to carry it on.
 
 import {Args, Flags} from '@oclif/core';
+import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
 import {exitCodeOf} from '../cli/guest-exit.ts';
 import {LiveLine} from '../cli/live-line.ts';
@@ -10,8 +11,8 @@ import {EXIT_CODES} from '../errors.ts';
 export default class Tail extends BaseCommand {
   static override summary = 'Follow a log that is being written, and stand by to carry the guest on.';
   static override description =
-    `SOURCE is a log file, or the address of a recorder that was started with --listen. Every state digest is compared. When the
-recorder dies, "ftvm promote" on the log makes this process go live; when it hands over, it does so by itself.`;
+    'SOURCE is a log file, or the address of a recorder that was started with --listen. Every state digest is compared. When the ' +
+    'recorder dies, "ftvm promote" on the log makes this process go live; when it hands over, it does so by itself.';
   static override examples = [
     '<%= config.bin %> tail run.ftlog --follow',
     '<%= config.bin %> tail tcp://127.0.0.1:7000 --follow -o backup.ftlog',
@@ -44,10 +45,7 @@ recorder dies, "ftvm promote" on the log makes this process go live; when it han
     console: Flags.boolean({description: "print the guest's console"}),
     digests: Flags.boolean({description: 'print every digest that was compared'}),
     ...TIMING_FLAGS,
-    kernel: Flags.string({description: 'the kernel, when it is not where it was recorded', helpValue: 'FILE'}),
-    bios: Flags.string({description: 'the firmware, likewise', helpValue: 'FILE'}),
-    initrd: Flags.string({description: 'the initrd, likewise', helpValue: 'FILE'}),
-    disk: Flags.string({description: 'the base images, likewise, in order', multiple: true, helpValue: 'FILE'}),
+    ...ARTEFACT_FLAGS,
   };
 
   async run(): Promise<object> {
@@ -66,12 +64,7 @@ recorder dies, "ftvm promote" on the log makes this process go live; when it han
       overwrite: flags.force,
       eligible: !flags.observer,
       listen: flags.listen,
-      paths: {
-        kernel: flags.kernel,
-        firmware: flags.bios,
-        initrd: flags.initrd,
-        ...(flags.disk === undefined ? {} : {disks: flags.disk}),
-      },
+      paths: artefactPathsOf(flags),
       onOutput: flags.console ? (bytes) => process.stdout.write(bytes) : undefined,
       onProgress: (position) => flags.console || line.show(() => `following: ${position} steps`),
       onDigest: (position, digest) => flags.digests && this.log(`${position} ${Buffer.from(digest).toString('hex')}`),

@@ -139,10 +139,10 @@ export class Demonstration {
     this.#reportLines(primary, report);
     const {least, most} = RUN_BEFORE_KILL_MS;
     await this.#wait(least + Math.random() * (most - least));
+    primary.mustRun();
     this.#killedMs = performance.now();
-    process.kill(primary.pid, 'SIGKILL');
-    const {signal} = await primary.ended();
-    claim(signal === 'SIGKILL', 'the primary ended before it was killed');
+    primary.kill();
+    await primary.ended();
     const {lines, fault} = checkTranscript(primary.stdout);
     claim(fault === undefined, `the primary's lines do not follow from each other: ${fault}`);
     this.#facts.primary = {pid: primary.pid, firstLine: 1, lastLine: lines};

@@ -108,7 +108,9 @@ export class FtvmChild {
 
   /** Throws FtvmError `internal` when it has ended. */
   mustRun(): void {
-    if (this.#ended) throw this.#failure('ended before its time');
+    const {exitCode, signalCode} = this.#process;
+    if (signalCode !== null) throw this.#failure(`was ended by ${signalCode}, which somebody else has sent`);
+    if (this.#ended || exitCode !== null) throw this.#failure('ended before its time');
   }
 
   /** Waits until everything was read and the process is gone. */

@@ -22,14 +22,14 @@ export default class GuestBuildDebian extends BaseCommand {
   ];
   static override flags = {
     packages: Flags.string({
-      description: 'Debian packages to put in, separated by commas; their dependencies come along.',
+      description: 'Debian packages to put in, separated by commas; their dependencies come along',
       helpValue: 'a,b,…',
     }),
     name: Flags.string({
-      description: 'Name of the guest; by default debian, or debian- and the packages.',
+      description: 'name of the guest (default: debian, or debian- and the packages)',
       helpValue: 'NAME',
     }),
-    force: Flags.boolean({description: 'Build although the guest is there already.'}),
+    force: Flags.boolean({description: 'build although the guest is there already'}),
   };
 
   async run(): Promise<BuiltGuest & {name: string}> {
