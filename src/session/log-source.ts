@@ -8,8 +8,8 @@ import type {RecordQueue} from './record-queue.ts';
 import type {Slice, Source, SourceEnd} from './session.ts';
 import {breathe} from './wakeup.ts';
 
-/** A long way between two records is cut, so that signals and progress get their turn. */
-const LONGEST_SLICE_STEPS = 20_000_000n;
+/** A long way between two records is cut, so that signals, progress and a backup's acknowledgements get their turn: 20 ms. */
+const LONGEST_SLICE_STEPS = 4_000_000n;
 
 export class LogSource implements Source {
   readonly #queue: RecordQueue;
