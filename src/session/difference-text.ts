@@ -143,8 +143,10 @@ function bothLines(a: StepAccount, b: StepAccount): string[] {
 }
 
 function accountLines(account: StepAccount): string[] {
-  const {code, interrupt, handler, exception, executed} = account;
-  if (!executed) return [`no step: the guest has ended at pc ${address(code.pc)}`];
+  const {code, interrupt, handler, exception, step} = account;
+  if (step === 'ended') return [`no step: the guest has ended at pc ${address(code.pc)}`];
+  if (step === 'waiting')
+    return [`no step: the guest waits at pc ${address(code.pc)}, and its log has nothing to wake it`];
   const lines = [codeLine(code)];
   if (interrupt !== undefined && handler !== undefined)
     lines[0] = `${interrupt} taken before pc ${address(code.pc)}; then ${codeLine(handler)}`;

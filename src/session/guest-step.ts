@@ -16,8 +16,8 @@ export type StepAccount = {
   handler: CodeLocation | undefined;
   /** The instruction did not complete: why. */
   exception: string | undefined;
-  /** False: the guest had ended, and there was no step. */
-  executed: boolean;
+  /** What became of the step: there is none when the guest has ended, or waits for an input that its log does not hold. */
+  step: 'executed' | 'ended' | 'waiting';
   pcAfter: bigint;
   privilegeAfter: Privilege;
   /** Registers and CSRs that the step changed, the pc apart. */
@@ -79,7 +79,7 @@ export function describeStep(before: StepBefore, machine: Machine): StepAccount 
     interrupt: taken?.name,
     handler: taken?.handler,
     exception: trapped ? causeText(view) : undefined,
-    executed: machine.position > before.position,
+    step: machine.position > before.position ? 'executed' : machine.ending === undefined ? 'waiting' : 'ended',
     pcAfter: registerOf(view, 'pc') ?? 0n,
     privilegeAfter: privilegeOf(view),
     changes,

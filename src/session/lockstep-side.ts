@@ -5,7 +5,6 @@
 import type {Machine} from '../emulator/machine.ts';
 import {PAGE_BYTES} from '../emulator/paged-memory.ts';
 import {assert} from '../errors.ts';
-import {divergence} from './divergence.ts';
 import type {NumberedInput} from './log-comparison.ts';
 import type {RecordQueue} from './record-queue.ts';
 import {breathe} from './wakeup.ts';
@@ -68,7 +67,7 @@ export class LockstepSide {
   }
 
   /**
-   * Runs to `position`, or to the guest's end before it, and delivers the inputs that stand before it, of all inputs the first
+   * Runs to `position`, or to where the guest ends or waits for what never comes, and delivers the inputs that stand before it, of all inputs the first
    * `inputLimit` at most. Those at `position` itself are left to `deliver`.
    */
   async runTo(position: bigint, inputLimit = Number.POSITIVE_INFINITY): Promise<void> {
@@ -81,7 +80,7 @@ export class LockstepSide {
         continue;
       }
       const until = next !== undefined && next.record.position < position ? next.record.position : position;
-      await this.#run(until);
+      if (!(await this.#run(until))) return;
     }
   }
 
@@ -158,28 +157,20 @@ export class LockstepSide {
     this.#delivered = checkpoint.delivered;
   }
 
-  async #run(until: bigint): Promise<void> {
+  /** False: the guest goes no further, though the log has not ended. */
+  async #run(until: bigint): Promise<boolean> {
     const {machine} = this;
     while (machine.position < until) {
       const far = machine.position + LONGEST_RUN_STEPS;
       const stop = machine.runUntil(far < until ? far : until);
       machine.takeOutputs();
-      if (stop.kind === 'halted') return;
-      if (stop.kind === 'idle' && stop.deadlineTicks === undefined && machine.position < until) this.#stuck(until);
+      if (stop.kind === 'halted') return false;
+      if (stop.kind === 'idle' && stop.deadlineTicks === undefined && machine.position < until) return false;
       if (far >= until) continue;
       this.#onProgress(machine.position);
       await breathe();
     }
-  }
-
-  #stuck(until: bigint): never {
-    throw divergence({
-      position: this.machine.position,
-      what: `the guest of ${this.path}`,
-      expected: `to run on to position ${until}`,
-      actual: 'a wait for an input that the log does not hold',
-      recent: this.#queue.recent,
-    });
+    return true;
   }
 
   #deliverOne(record: NumberedInput['record']): void {

@@ -32,7 +32,7 @@ export class Lockstep {
   /**
    * Looks for the first difference up to `limit`. Both machines stand where nothing that is watched differs. True: they stand at the
    * last such position, its inputs delivered, and one step further something differs; `restore` comes back there. False: they stand
-   * at `limit`, or at the end of both guests.
+   * at `limit`, or where neither guest goes on.
    */
   async search(watch: Watch, limit: bigint): Promise<boolean> {
     this.checkpoint();
@@ -40,7 +40,7 @@ export class Lockstep {
     let sizeSteps = 1n;
     for (;;) {
       const from = this.#position();
-      if (from >= limit || (this.a.machine.ending !== undefined && this.b.machine.ending !== undefined)) return false;
+      if (from >= limit) return false;
       if (from >= start + SINGLE_STEPS && sizeSteps < LARGEST_CHUNK_STEPS) sizeSteps *= 2n;
       const to = from + sizeSteps < limit ? from + sizeSteps : limit;
       await this.#advance(to);
@@ -49,6 +49,7 @@ export class Lockstep {
         await this.#narrow({watch, from, to});
         return true;
       }
+      if (this.#position() < to) return false;
       this.checkpoint();
     }
   }
@@ -65,8 +66,9 @@ export class Lockstep {
     const [pcOfA, pcOfB] = [pcOf(this.a), pcOf(this.b)];
     for (let made = 0; made < steps; made += 1) {
       const from = this.#position();
-      if (from >= limit || this.a.machine.ending !== undefined || this.b.machine.ending !== undefined) return false;
+      if (from >= limit) return false;
       await this.#advance(from + 1n);
+      if (this.a.position !== this.b.position || this.a.position === from) return false;
       if (equalBytes(pcOfA, pcOfB)) continue;
       this.restore();
       await this.#advance(from);
@@ -151,7 +153,7 @@ export class Lockstep {
     await this.deliver();
   }
 
-  /** A guest that has ended stays behind. */
+  /** A guest that has ended, or waits for ever, stays behind. */
   #position(): bigint {
     return this.a.position > this.b.position ? this.a.position : this.b.position;
   }

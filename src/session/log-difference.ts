@@ -151,6 +151,15 @@ class LogPair {
     }
     await side.runTo(position, commonInputs);
     await side.deliver(commonInputs);
+    if (side.position < position) {
+      throw divergence({
+        position: side.position,
+        what: `the guest of ${a.path}`,
+        expected: `to run on to position ${position}`,
+        actual: side.machine.ending === undefined ? 'a wait for an input that the log does not hold' : 'its end',
+        recent: [],
+      });
+    }
     return side;
   }
 
@@ -207,7 +216,7 @@ class LogPair {
 
   /** The step itself when it leads apart, or one of the next. */
   async #parting(lockstep: Lockstep, step: FirstStep): Promise<Parting | undefined> {
-    if (step.a.pcAfter !== step.b.pcAfter || step.a.executed !== step.b.executed) return step;
+    if (step.a.pcAfter !== step.b.pcAfter || step.a.step !== step.b.step) return step;
     await lockstep.deliver();
     const isFound = await lockstep.searchParting(PARTING_STEPS, this.#limit);
     if (!isFound && !(await lockstep.search(ONLY_PC, this.#limit))) return undefined;

@@ -12,22 +12,21 @@ export function readRecords(path: string): LogRecord[] {
   return readLog(new Uint8Array(readFileSync(path))).frames.flatMap(({records}) => records);
 }
 
+/** A frame for each record. */
 export function writeRecords(path: string, records: readonly LogRecord[]): void {
   const [header] = records;
   if (header?.kind !== 'header') throw new Error('a log begins with its header');
   const start = startOfLineage(header.lineageId);
   const writer = new LogWriter(start);
-  for (const record of records) writer.append(record);
   const parts: Uint8Array[] = [encodePreamble({startsWith: 'powerOn', point: start})];
-  for (;;) {
-    const frame = writer.takeFrame({releasedThrough: 0n});
-    if (frame === undefined) break;
-    parts.push(frame);
+  for (const record of records) {
+    writer.append(record);
+    parts.push(writer.takeFrame({releasedThrough: 0n}) as Uint8Array);
   }
   writeFileSync(path, Buffer.concat(parts), {mode: 0o600});
 }
 
-/** Changes one bit of a byte of the `nth` console input (from 0). */
+/** Changes one byte of the `nth` console input (from 0). */
 export function withOtherByte(
   records: readonly LogRecord[],
   change: {nth: number; byte: number; to: number},
