@@ -61,7 +61,12 @@ export type NatsArbiterOptions = {
   environment?: NodeJS.ProcessEnv;
 };
 
-type Session = {connection: NatsConnection; client: JetStreamClient; manager: JetStreamManager};
+type Session = {
+  readonly connection: NatsConnection;
+  readonly client: JetStreamClient;
+  readonly manager: JetStreamManager;
+  hasBucket: boolean;
+};
 
 /** An answer that decides nothing: ask again. */
 const AGAIN = Symbol('again');
@@ -87,7 +92,9 @@ export class NatsArbiter implements Arbiter {
     assertClaim(claim);
     const {lineageId, generation, claimant} = claim;
     const subject = `${SUBJECT}.${lineageId}.${generation}`;
-    return this.#ask('claim a generation', async (session) => {
+    // Who carries a guest on must find the claim that it began with: the bucket is made for the first one only.
+    return this.#ask('claim a generation', {makesBucket: generation === 1}, async (session) => {
+      if (!session.hasBucket) throw this.#bucketless();
       let failure: unknown;
       try {
         await session.client.publish(subject, claimant, {
@@ -108,7 +115,8 @@ export class NatsArbiter implements Arbiter {
 
   current(lineageId: string): Promise<{generation: number; claimant: string} | undefined> {
     assertLineage(lineageId);
-    return this.#ask('read the generation', async (session) => {
+    return this.#ask('read the generation', {makesBucket: false}, async (session) => {
+      if (!session.hasBucket) return undefined;
       // What the majority has accepted before this write, whoever answers has too, once it knows of this write.
       const {seq} = await session.client.publish(`${SUBJECT}.${lineageId}.read`, crypto.randomUUID(), {
         expect: {streamName: STREAM},
@@ -130,7 +138,8 @@ export class NatsArbiter implements Arbiter {
   putNonce(lineageId: string, name: string, nonce: string): Promise<void> {
     assertLineage(lineageId);
     assertNonce(name, nonce);
-    return this.#ask('write a nonce', async ({client}) => {
+    return this.#ask('write a nonce', {makesBucket: false}, async ({client, hasBucket}) => {
+      if (!hasBucket) throw this.#bucketless();
       await client.publish(nonceSubject(lineageId, name), nonce, {
         expect: {streamName: STREAM},
         timeout: REQUEST_TIMEOUT_MS,
@@ -141,7 +150,9 @@ export class NatsArbiter implements Arbiter {
   getNonce(lineageId: string, name: string): Promise<string | undefined> {
     assertLineage(lineageId);
     assertNonce(name, '0');
-    return this.#ask('read a nonce', ({manager}) => readKey(manager, nonceSubject(lineageId, name)));
+    return this.#ask('read a nonce', {makesBucket: false}, async ({manager, hasBucket}) =>
+      hasBucket ? await readKey(manager, nonceSubject(lineageId, name)) : undefined,
+    );
   }
 
   async close(): Promise<void> {
@@ -159,7 +170,11 @@ export class NatsArbiter implements Arbiter {
   }
 
   /** Asks until the answer decides or the time is up, each time a server on which nothing timed out before. */
-  async #ask<T>(doing: string, question: (session: Session) => Promise<T | typeof AGAIN>): Promise<T> {
+  async #ask<T>(
+    doing: string,
+    {makesBucket}: {makesBucket: boolean},
+    question: (session: Session) => Promise<T | typeof AGAIN>,
+  ): Promise<T> {
     const deadlineMs = performance.now() + this.#timeoutMs;
     let failure: unknown;
     for (;;) {
@@ -167,7 +182,10 @@ export class NatsArbiter implements Arbiter {
       try {
         const session = await before(deadlineMs, this.#connected());
         try {
-          const answer = await before(deadlineMs, question(session));
+          const answer = await before(
+            deadlineMs,
+            this.#findBucket(session, {makesBucket}).then(() => question(session)),
+          );
           if (answer !== AGAIN) return answer as T;
         } catch (error) {
           // Its server may be cut off from the others, or stopped.
@@ -196,7 +214,7 @@ export class NatsArbiter implements Arbiter {
     );
   }
 
-  /** The connection, and the bucket checked. A failed attempt is forgotten, and so is a connection that has ended. */
+  /** The connection. A failed attempt is forgotten, and so is a connection that has ended. */
   async #connected(): Promise<Session> {
     const session = (this.#session ??= this.#open());
     try {
@@ -226,8 +244,8 @@ export class NatsArbiter implements Arbiter {
         connection,
         client: jetstream(connection, {timeout: REQUEST_TIMEOUT_MS}),
         manager: await jetstreamManager(connection, {timeout: REQUEST_TIMEOUT_MS, checkAPI: false}),
+        hasBucket: false,
       };
-      await this.#openBucket(session);
       if (this.#closed) throw this.#unreachable('was closed');
       return session;
     } catch (error) {
@@ -236,13 +254,17 @@ export class NatsArbiter implements Arbiter {
     }
   }
 
-  async #openBucket(session: Session): Promise<void> {
+  async #findBucket(session: Session, {makesBucket}: {makesBucket: boolean}): Promise<void> {
+    if (session.hasBucket) return;
     try {
       await this.#info(session);
+      session.hasBucket = true;
       return;
     } catch (error) {
       if (apiCode(error) !== STREAM_NOT_FOUND) throw error;
     }
+    if (this.#bucketCreated !== undefined) throw this.#bucketless();
+    if (!makesBucket) return;
     const replicas = session.connection.info?.cluster === undefined ? 1 : CLUSTER_REPLICAS;
     try {
       await session.manager.streams.add(bucketConfig(replicas));
@@ -251,6 +273,7 @@ export class NatsArbiter implements Arbiter {
       if (apiCode(error) !== NAME_IN_USE) throw error;
     }
     await this.#info(session);
+    session.hasBucket = true;
   }
 
   /** The bucket's state, from its leader. Throws when the bucket could forget claims, or has. */
@@ -279,6 +302,12 @@ export class NatsArbiter implements Arbiter {
       });
     }
     return info;
+  }
+
+  #bucketless(): FtvmError {
+    return this.#unreachable(`has no bucket "${BUCKET}"`, {
+      hint: 'It is not the cluster that the guest began with, or the bucket was deleted: then nobody can say who has won.',
+    });
   }
 
   #unreachable(what: string, options: {hint?: string; cause?: unknown} = {}): FtvmError {

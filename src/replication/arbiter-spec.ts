@@ -4,6 +4,7 @@
 import {isAbsolute} from 'node:path';
 import {FtvmError} from '../errors.ts';
 import type {Arbiter} from './arbiter.ts';
+import {VigilantArbiter} from './arbiter-vigilant.ts';
 
 export type ArbiterSpec = {kind: 'directory'; path: string} | {kind: 'nats'; servers: string[]};
 
@@ -20,11 +21,11 @@ export async function openArbiter(spec: string): Promise<Arbiter> {
   switch (parsed.kind) {
     case 'directory': {
       const {DirectoryArbiter} = await import('./arbiter-directory.ts');
-      return new DirectoryArbiter({spec, path: parsed.path});
+      return new VigilantArbiter(new DirectoryArbiter({spec, path: parsed.path}));
     }
     case 'nats': {
       const {NatsArbiter} = await import('./arbiter-nats.ts');
-      return new NatsArbiter({spec, servers: parsed.servers});
+      return new VigilantArbiter(new NatsArbiter({spec, servers: parsed.servers}));
     }
   }
 }

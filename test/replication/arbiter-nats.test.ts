@@ -155,6 +155,22 @@ describe('the NATS arbiter and servers that are wrong', () => {
     });
   }
 
+  it('makes the bucket for the first claim only', async () => {
+    await using servers = await NatsServers.start(1);
+    const arbiter = arbiterAt(servers.spec(), {timeoutMs: 1000});
+    assert.equal(await arbiter.current(claim.lineageId), undefined);
+    assert.equal(await arbiter.getNonce(claim.lineageId, 'pair'), undefined);
+    await assert.rejects(arbiter.claim({...claim, generation: 2}), isUnreachable(/no bucket/));
+    await assert.rejects(arbiter.putNonce(claim.lineageId, 'pair', 'x'), isUnreachable(/no bucket/));
+    assert.deepEqual(await arbiter.claim(claim), {kind: 'won'});
+    await withManager(servers.spec(), async (connection) => {
+      await (await jetstreamManager(connection)).streams.delete('KV_ftvm');
+    });
+    await assert.rejects(arbiter.claim({...claim, generation: 2}), isUnreachable(/within|no bucket/));
+    await assert.rejects(arbiter.current(claim.lineageId), isUnreachable(/within|no bucket/));
+    await arbiter.close();
+  });
+
   it('notices that the bucket was made anew', async () => {
     await using servers = await NatsServers.start(1);
     const arbiter = arbiterAt(servers.spec());
@@ -163,7 +179,7 @@ describe('the NATS arbiter and servers that are wrong', () => {
       await (await jetstreamManager(connection)).streams.delete('KV_ftvm');
     });
     const other = arbiterAt(servers.spec());
-    await other.current(claim.lineageId);
+    await other.claim({...claim, lineageId: anyLineage()});
     await assert.rejects(arbiter.current(claim.lineageId), isUnreachable(/another bucket/));
     await arbiter.close();
     await other.close();
