@@ -1,5 +1,6 @@
 // ftvm demo, which is `npm start`: what ftvm is for, shown and checked in half a minute. Only composes and reports.
 
+import {join} from 'node:path';
 import {Flags} from '@oclif/core';
 import {BaseCommand} from '../cli/base-command.ts';
 import {runSteps} from '../cli/progress.ts';
@@ -26,7 +27,10 @@ export default class Demo extends BaseCommand {
     const {Demonstration} = await import('../replication/demonstration/demonstration.ts');
     const {stopSignal} = this;
     const startMs = performance.now();
-    const demonstration = await Demonstration.open({signal: stopSignal});
+    const demonstration = await Demonstration.open({
+      entryPoint: join(this.config.root, 'bin', 'run.js'),
+      signal: stopSignal,
+    });
     const {folder} = demonstration;
     let {keep} = flags;
     this.note('A guest is about to outlive its host.\n');

@@ -89,7 +89,13 @@ export default class Record extends BaseCommand {
     if (end.kind === 'superseded') this.exitWith(EXIT_CODES.lostArbitration);
     if (end.kind === 'stuck') this.exitWith(EXIT_CODES.guestStuck);
     this.note(`recorded: ${logPath}, ${records} records over ${position} steps (${endText(end.kind)})`);
-    return {log: logPath, end: end.kind, ...(end.kind === 'halted' ? {ending: end.ending} : {}), position, records};
+    return {
+      log: logPath,
+      end: end.kind,
+      ...(end.kind === 'halted' ? {ending: end.ending} : {}),
+      position,
+      records: Number(records),
+    };
   }
 }
 

@@ -38,22 +38,24 @@ const CONDOLENCE = 'the host is dead, long live the guest';
 export class Demonstration {
   readonly folder: string;
   readonly #signal: AbortSignal;
+  readonly #entryPoint: string;
   readonly #facts: Partial<DemonstrationFacts> = {};
   readonly #children: FtvmChild[] = [];
   #primary: FtvmChild | undefined;
   #backup: FtvmChild | undefined;
   #killedMs = 0;
 
-  private constructor(folder: string, signal: AbortSignal) {
+  private constructor(folder: string, options: {entryPoint: string; signal: AbortSignal}) {
     this.folder = folder;
-    this.#signal = signal;
+    this.#entryPoint = options.entryPoint;
+    this.#signal = options.signal;
   }
 
-  /** Makes a folder for the logs. Whoever opens it must `close` it. */
-  static async open(options: {signal: AbortSignal}): Promise<Demonstration> {
+  /** Makes a folder for the logs. `entryPoint` is bin/run.js. Whoever opens it must `close` it. */
+  static async open(options: {entryPoint: string; signal: AbortSignal}): Promise<Demonstration> {
     const prefix = join(tmpdir(), 'ftvm-demo-');
     const folder = await withFileErrors({doing: 'make a folder in', path: tmpdir()}, () => mkdtemp(prefix));
-    return new Demonstration(folder, options.signal);
+    return new Demonstration(folder, options);
   }
 
   get steps(): DemonstrationStep[] {
@@ -223,7 +225,7 @@ export class Demonstration {
 
   #start(argv: readonly string[]): FtvmChild {
     this.#signal.throwIfAborted();
-    const child = new FtvmChild(argv, {cwd: this.folder, signal: this.#signal});
+    const child = new FtvmChild(argv, {entryPoint: this.#entryPoint, cwd: this.folder, signal: this.#signal});
     this.#children.push(child);
     return child;
   }

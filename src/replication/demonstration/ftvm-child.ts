@@ -4,11 +4,8 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {basename} from 'node:path';
 import type {Readable, Writable} from 'node:stream';
-import {fileURLToPath} from 'node:url';
 import {FtvmError} from '../../errors.ts';
 import {Wakeup} from '../../session/wakeup.ts';
-
-const ENTRY_POINT = fileURLToPath(new URL('../../../bin/run.js', import.meta.url));
 
 /** Long enough for a slow and busy host; what takes longer hangs. */
 const PATIENCE_MS = 30_000;
@@ -25,13 +22,13 @@ export class FtvmChild {
   /** Called with all of stdout whenever there is more. */
   onStdout: (stdout: Uint8Array) => void = () => {};
 
-  /** Starts `ftvm ARGV` in the folder `cwd`; it is killed when `signal` is aborted. */
-  constructor(argv: readonly string[], options: {cwd: string; signal: AbortSignal}) {
-    const {cwd, signal} = options;
+  /** Starts `ftvm ARGV`, whose program is `entryPoint`, in the folder `cwd`; it is killed when `signal` is aborted. */
+  constructor(argv: readonly string[], options: {entryPoint: string; cwd: string; signal: AbortSignal}) {
+    const {entryPoint, cwd, signal} = options;
     const {FORCE_COLOR: _, ...environment} = process.env;
     this.#argv = argv;
     this.#signal = signal;
-    this.#process = spawn(process.execPath, [ENTRY_POINT, ...argv], {
+    this.#process = spawn(process.execPath, [entryPoint, ...argv], {
       cwd,
       stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
       // The last one makes it die with us; a process group of its own keeps a terminal's Ctrl-C for us, who then end it.
