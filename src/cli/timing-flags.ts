@@ -12,7 +12,7 @@ export const TIMING_FLAGS = {
   }),
   takeover: Flags.integer({
     description: 'silence after which the other side is taken for dead, in milliseconds',
-    default: 500,
+    default: 1000,
     min: 50,
     max: 600_000,
     helpValue: 'MS',

@@ -7,4 +7,4 @@ export type Timing = {
   takeoverMs: number;
 };
 
-export const DEFAULT_TIMING: Timing = {heartbeatMs: 100, takeoverMs: 500};
+export const DEFAULT_TIMING: Timing = {heartbeatMs: 100, takeoverMs: 1000};

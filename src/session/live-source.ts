@@ -85,7 +85,7 @@ export class LiveSource implements Source {
       if (inputs.length > 0) return this.#slice(machine, this.#dated(machine, stop, inputs));
       if (stop.kind !== 'idle') break;
       const waitMs = this.#waitMs(stop.deadlineTicks);
-      if (waitMs === 'never' && this.#parts.console.ended) return 'stuck';
+      if (waitMs === 'never' && this.#parts.console.ended && this.#barrier === undefined) return 'stuck';
       const outputMs = this.#outputWaitMs();
       if (outputMs === 0) return {inputs: [], until: machine.position};
       if (waitMs === 0) break;
