@@ -101,23 +101,6 @@ describe('docs/cli.md', () => {
     assert.deepEqual(Object.fromEntries(rows), EXIT_CODES);
     assert.equal(rows.length, Object.keys(EXIT_CODES).length);
   });
-
-  it('has no broken link', () => {
-    const headings = new Set(
-      [...document.matchAll(/^#+ (.*)$/gm)].map(([, text]) =>
-        text
-          .toLowerCase()
-          .replaceAll(/[^a-z0-9 -]/g, '')
-          .replaceAll(' ', '-'),
-      ),
-    );
-    const links = [...document.matchAll(/\]\(#([^)]*)\)/g)].map(([, anchor]) => anchor);
-    assert.ok(links.length > 10);
-    assert.deepEqual(
-      links.filter((anchor) => !headings.has(anchor)),
-      [],
-    );
-  });
 });
 
 describe('the help texts', () => {
