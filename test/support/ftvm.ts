@@ -98,7 +98,9 @@ export class FtvmProcess implements AsyncDisposable {
       if (match !== null) return match;
       const hasEnded = this.child.exitCode !== null || this.child.signalCode !== null;
       if (hasEnded && this.child.stdout.closed && this.child.stderr.closed) {
-        throw new Error(`${this.#describe()} ended before ${stream} matched ${pattern}\n${this.#output()}`);
+        const {exitCode, signalCode} = this.child;
+        const how = `ended with ${exitCode ?? signalCode}`;
+        throw new Error(`${this.#describe()} ${how} before ${stream} matched ${pattern}\n${this.#output()}`);
       }
       if (Date.now() >= deadlineMs) {
         throw new Error(
