@@ -3,9 +3,9 @@
 import {Args, Flags} from '@oclif/core';
 import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
+import {CHANNEL_FLAGS, timingOf} from '../cli/channel-flags.ts';
 import {exitCodeOf} from '../cli/guest-exit.ts';
 import {LiveLine} from '../cli/live-line.ts';
-import {TIMING_FLAGS, timingOf} from '../cli/timing-flags.ts';
 
 export default class Promote extends BaseCommand {
   static override summary = 'Carry a log on: by the backup that follows it, or from the file of a recorder that died.';
@@ -27,16 +27,17 @@ export default class Promote extends BaseCommand {
       description: 'where a new lineage goes, when the recorder may live on another host',
       helpValue: 'FILE',
     }),
-    ...TIMING_FLAGS,
+    ...CHANNEL_FLAGS,
     ...ARTEFACT_FLAGS,
   };
 
   async run(): Promise<object> {
     const {argv, flags} = await this.parse(Promote);
     const {runPromotion} = await import('../replication/run-promotion.ts');
-    const {NODE_WORLD} = await import('../replication/node-world.ts');
+    const {nodeWorld} = await import('../replication/node-world.ts');
+    const world = await nodeWorld({secretPath: flags['secret-file'], note: (text) => this.note(text)});
     const line = new LiveLine();
-    const result = await runPromotion(NODE_WORLD, {
+    const result = await runPromotion(world, {
       logPaths: argv as string[],
       dryRun: flags['dry-run'],
       listen: flags.listen,

@@ -2,9 +2,9 @@
 
 import {Args, Flags} from '@oclif/core';
 import {BaseCommand} from '../cli/base-command.ts';
+import {CHANNEL_FLAGS, timingOf} from '../cli/channel-flags.ts';
 import {exitCodeOf} from '../cli/guest-exit.ts';
 import {parseSize} from '../cli/size.ts';
-import {TIMING_FLAGS, timingOf} from '../cli/timing-flags.ts';
 import {EXIT_CODES} from '../errors.ts';
 
 export default class Record extends BaseCommand {
@@ -56,14 +56,15 @@ export default class Record extends BaseCommand {
         "a guest's FLUSH waits until the log is on disk, here and at the backup (default when there is a disk)",
       allowNo: true,
     }),
-    ...TIMING_FLAGS,
+    ...CHANNEL_FLAGS,
   };
 
   async run(): Promise<object> {
     const {args, flags} = await this.parse(Record);
     const {resolveGuest} = await import('../guests/manifest.ts');
     const {runRecording} = await import('../replication/run-recording.ts');
-    const {NODE_WORLD} = await import('../replication/node-world.ts');
+    const {nodeWorld} = await import('../replication/node-world.ts');
+    const world = await nodeWorld({secretPath: flags['secret-file'], note: (text) => this.note(text)});
     const guest = await resolveGuest(args.image, {
       firmwarePath: flags.bios,
       initrdPath: flags.initrd,
@@ -71,7 +72,7 @@ export default class Record extends BaseCommand {
     });
     const logPath = flags.output ?? `${guest.name.split('/').at(-1)}.ftlog`;
     const {end, position, records} = await runRecording(
-      NODE_WORLD,
+      world,
       {
         ...guest,
         logPath,

@@ -3,9 +3,9 @@
 import {Args, Flags} from '@oclif/core';
 import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
+import {CHANNEL_FLAGS, timingOf} from '../cli/channel-flags.ts';
 import {exitCodeOf} from '../cli/guest-exit.ts';
 import {LiveLine} from '../cli/live-line.ts';
-import {TIMING_FLAGS, timingOf} from '../cli/timing-flags.ts';
 import {EXIT_CODES} from '../errors.ts';
 
 export default class Tail extends BaseCommand {
@@ -44,7 +44,7 @@ export default class Tail extends BaseCommand {
     listen: Flags.string({description: 'after going live, serve the log to followers', helpValue: 'HOST:PORT'}),
     console: Flags.boolean({description: "print the guest's console"}),
     digests: Flags.boolean({description: 'print every digest that was compared'}),
-    ...TIMING_FLAGS,
+    ...CHANNEL_FLAGS,
     ...ARTEFACT_FLAGS,
   };
 
@@ -52,9 +52,10 @@ export default class Tail extends BaseCommand {
     const {argv, flags} = await this.parse(Tail);
     const sources = argv as string[];
     const {runTail} = await import('../replication/run-tail.ts');
-    const {NODE_WORLD} = await import('../replication/node-world.ts');
+    const {nodeWorld} = await import('../replication/node-world.ts');
+    const world = await nodeWorld({secretPath: flags['secret-file'], note: (text) => this.note(text)});
     const line = new LiveLine();
-    const result = await runTail(NODE_WORLD, {
+    const result = await runTail(world, {
       sources,
       follow: flags.follow || sources[0].startsWith('tcp://'),
       autoPromote: flags['auto-promote'],

@@ -6,7 +6,7 @@ import {constants, hkdfSync} from 'node:crypto';
 import {createConnection, createServer, type Server, type Socket} from 'node:net';
 import {connect as connectTls, createServer as createTlsServer, type TLSSocket, type TlsOptions} from 'node:tls';
 import {assert, FtvmError} from '../errors.ts';
-import {type Endpoint, formatEndpoint} from './listener.ts';
+import {type Endpoint, formatEndpoint} from './endpoint.ts';
 
 /** A shared secret: `readSecretFile` gives one. */
 export const SECRET_BYTES = {min: 32, max: 4096} as const;

@@ -3,7 +3,7 @@
 
 import type {MachineInterface} from '../emulator/machine-interface.ts';
 import {FtvmError} from '../errors.ts';
-import type {Endpoint} from '../host/listener.ts';
+import type {Endpoint} from '../host/endpoint.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';
 import type {StateDigest} from '../session/digests.ts';
 import {hex} from '../session/divergence.ts';

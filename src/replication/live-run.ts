@@ -3,7 +3,7 @@
 
 import {FtvmError} from '../errors.ts';
 import type {ControlReply, ControlRequest} from '../host/control-socket.ts';
-import {type Endpoint, formatEndpoint} from '../host/listener.ts';
+import {type Endpoint, formatEndpoint} from '../host/endpoint.ts';
 import {type Followers, NO_FOLLOWERS, type Primary} from '../session/primary.ts';
 import type {SessionEnd} from '../session/session.ts';
 import type {Arbiter} from './arbiter.ts';

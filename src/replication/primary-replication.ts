@@ -348,12 +348,8 @@ export class PrimaryReplication implements Followers {
       try {
         const current = await arbiter.current(this.#lineageId);
         if (this.#standing.kind !== 'unconfirmed') return;
-        if (
-          current !== undefined &&
-          current.generation > this.#generation &&
-          current.claimant !== this.#parts.claimant
-        ) {
-          this.#supersede(current.claimant);
+        if (current?.claimant !== this.#parts.claimant) {
+          this.#supersede(current?.claimant ?? 'nobody that the arbiter knows');
           return;
         }
         const {then} = this.#standing;

@@ -3,7 +3,7 @@
 
 import {FtvmError} from '../errors.ts';
 import type {ControlReply, ControlRequest} from '../host/control-socket.ts';
-import type {Endpoint} from '../host/listener.ts';
+import type {Endpoint} from '../host/endpoint.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';
 import {Follower} from '../session/follower.ts';
@@ -117,6 +117,7 @@ class Tail {
         if (verdict === 'done') {
           await followed.close(end.kind === 'stopped' ? 'stopped' : 'followed');
           followed.follower.close();
+          await followed.arbiter?.close();
           return {outcome: 'followed', ...result};
         }
         if (verdict === 'goLive') {
@@ -127,6 +128,7 @@ class Tail {
         note('looking for the next primary');
         await followed.close('looking for the next primary');
         followed.follower.close();
+        await followed.arbiter?.close();
         this.#followed = undefined;
       }
     } catch (error) {
@@ -214,10 +216,11 @@ class Tail {
       onDigest,
       signal,
     });
+    const spec = follower.header.arbiter;
     return {
       follower,
       channel: undefined,
-      arbiter: undefined,
+      arbiter: spec === null ? undefined : await this.#world.openArbiter(spec),
       path,
       end: () => ({point: feed.point, sizeBytes: feed.wholeBytes}),
       drain: () => feed.drain(),

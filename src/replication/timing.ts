@@ -7,4 +7,3 @@ export type Timing = {
   takeoverMs: number;
 };
 
-export const DEFAULT_TIMING: Timing = {heartbeatMs: 100, takeoverMs: 1000};

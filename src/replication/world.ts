@@ -4,7 +4,7 @@
 import type {MachineInterface} from '../emulator/machine-interface.ts';
 import type {Console} from '../host/console.ts';
 import type {ControlReply, ControlRequest} from '../host/control-socket.ts';
-import type {Endpoint} from '../host/listener.ts';
+import type {Endpoint} from '../host/endpoint.ts';
 import type {HostClock} from '../host/monotonic-clock.ts';
 import type {LogHeader} from '../logformat/record.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';

@@ -1,8 +1,8 @@
-// How fast a lost host is noticed: flags that every command with a channel has.
+// Flags that every command with a channel has: how fast a lost host is noticed, and the secret that both hosts share.
 
 import {Flags} from '@oclif/core';
 
-export const TIMING_FLAGS = {
+export const CHANNEL_FLAGS = {
   heartbeat: Flags.integer({
     description: 'how often each side is heard at least, in milliseconds',
     default: 100,
@@ -16,6 +16,10 @@ export const TIMING_FLAGS = {
     min: 50,
     max: 600_000,
     helpValue: 'MS',
+  }),
+  'secret-file': Flags.string({
+    description: 'secret that both hosts share, needed beyond the loopback (32 random bytes, mode 0600)',
+    helpValue: 'FILE',
   }),
 };
 
