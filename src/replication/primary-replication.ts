@@ -75,7 +75,9 @@ export class PrimaryReplication implements Followers {
   #port: PrimaryPort | undefined;
   #standing: Standing = {kind: 'alone'};
   #generation: number;
-  #nonce: {name: string; value: string} | undefined;
+  #nonce: Promise<{name: string; value: string}> | undefined;
+  /** The nonce that stands in the arbiter's store. */
+  #proven: string | undefined;
   #writtenThrough = 0n;
   #quietPosition: bigint | undefined;
   /** The last record whose outputs were allowed to leave: the gate never closes behind what it has let through. */
@@ -260,7 +262,7 @@ export class PrimaryReplication implements Followers {
   #mayBeBackup(follower: FollowerLink): boolean {
     if (!follower.offersItself || this.#closing || follower.acknowledgedThrough < this.#writtenThrough) return false;
     if (this.#parts.arbiter === undefined) return true;
-    if (follower.nonce === this.#nonce?.value) return true;
+    if (follower.nonce === this.#proven) return true;
     follower.drop('its arbiter is another store than ours: it could take over unnoticed');
     return false;
   }
@@ -386,15 +388,22 @@ export class PrimaryReplication implements Followers {
   }
 
   /** Puts a nonce into the arbiter's store, once; a backup that reads it there means the same store. */
-  async #proof(): Promise<{name: string; value: string}> {
+  #proof(): Promise<{name: string; value: string}> {
+    this.#nonce ??= this.#putNonce();
+    // A store that cannot be reached now is asked again by the next follower.
+    this.#nonce.catch(() => {
+      this.#nonce = undefined;
+    });
+    return this.#nonce;
+  }
+
+  async #putNonce(): Promise<{name: string; value: string}> {
     const {arbiter, claimant} = this.#parts;
     if (arbiter === undefined) return {name: '', value: ''};
-    if (this.#nonce === undefined) {
-      const nonce = {name: claimant, value: crypto.randomUUID()};
-      await arbiter.putNonce(this.#lineageId, nonce.name, nonce.value);
-      this.#nonce ??= nonce;
-    }
-    return this.#nonce;
+    const nonce = {name: claimant, value: crypto.randomUUID()};
+    await arbiter.putNonce(this.#lineageId, nonce.name, nonce.value);
+    this.#proven = nonce.value;
+    return nonce;
   }
 
   #requirePort(): PrimaryPort {

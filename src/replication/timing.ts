@@ -6,4 +6,3 @@ export type Timing = {
   /** Silence after which the other side is taken for dead. */
   takeoverMs: number;
 };
-

@@ -77,10 +77,13 @@ export class LiveSource implements Source {
       this.#first = [];
       return {inputs, until: machine.position};
     }
-    this.#clock ??= new LiveClock(this.#parts.clock, machine);
     for (;;) {
       if (this.#end !== undefined) return this.#end;
-      if (this.#pausedUntil !== undefined) await this.#standStill();
+      if (this.#pausedUntil !== undefined) {
+        await this.#standStill();
+        continue;
+      }
+      this.#clock ??= new LiveClock(this.#parts.clock, machine);
       const inputs = this.#arrived(machine);
       if (inputs.length > 0) return this.#slice(machine, this.#dated(machine, stop, inputs));
       if (stop.kind !== 'idle') break;
@@ -91,8 +94,8 @@ export class LiveSource implements Source {
       if (waitMs === 0) break;
       await this.#wakeup.wait(least(waitMs, outputMs));
     }
-    const correction =
-      this.#parts.clockMode === 'real' && stop.kind !== 'idle' ? this.#clock.correction(machine) : undefined;
+    const busy = this.#parts.clockMode === 'real' && stop.kind !== 'idle';
+    const correction = busy ? this.#clock?.correction(machine) : undefined;
     return this.#slice(machine, correction === undefined ? [] : [correction]);
   }
 

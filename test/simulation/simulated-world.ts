@@ -43,7 +43,14 @@ export class SimulatedNetwork {
   }
 
   addHost(name: string): Host {
-    const host: Host = {name, process: {name, state: 'running'}, files: new Map(), listeners: new Map(), links: new Set(), shown: []};
+    const host: Host = {
+      name,
+      process: {name, state: 'running'},
+      files: new Map(),
+      listeners: new Map(),
+      links: new Set(),
+      shown: [],
+    };
     this.hosts.set(name, host);
     return host;
   }
@@ -64,7 +71,8 @@ export class SimulatedNetwork {
     host.listeners.clear();
     for (const link of host.links) {
       link.abandon();
-      if (!silently && !this.cuts.has(`${host.name}|${link.other?.host.name}`)) link.other?.breakAfter(this.delay(), 'the connection broke');
+      if (!silently && !this.cuts.has(`${host.name}|${link.other?.host.name}`))
+        link.other?.breakAfter(this.delay(), 'the connection broke');
     }
     host.links.clear();
   }
@@ -81,6 +89,7 @@ export class SimulatedNetwork {
   worldOf(host: Host): World {
     const {time, random} = this;
     const id = this.#nextId++;
+    const {process} = host;
     let ids = 0;
     return {
       clock: {nowNs: () => BigInt(Math.round(time.nowMs * 1e6)), wallNs: () => BigInt(Math.round(Date.now() * 1e6))},
@@ -88,23 +97,23 @@ export class SimulatedNetwork {
       entropy: (lengthBytes) => Uint8Array.from({length: lengthBytes}, () => random.below(256)),
       uniqueId: () => `${host.name}-${id}-${ids++}`,
       processName: `${host.name}-${id}`,
-      connect: (endpoint) => this.#connect(host, endpoint),
+      connect: (endpoint) => this.#connect(host, process, endpoint),
       listen: async (endpoint, onLink) => {
-        host.listeners.set(endpoint.port, onLink);
+        if (process.state !== 'dead') host.listeners.set(endpoint.port, onLink);
         return {port: endpoint.port, close: () => host.listeners.delete(endpoint.port)};
       },
       createLog: async (path) => {
         host.files.set(path, {bytes: Buffer.alloc(0)});
-        return this.#store(host, path);
+        return this.#store(host, process, path);
       },
       continueLog: async (path, {sizeBytes}) => {
         const file = this.#file(host, path);
         file.bytes = file.bytes.subarray(0, sizeBytes);
-        return this.#store(host, path);
+        return this.#store(host, process, path);
       },
       readLog: async (path, {offset}) => this.#reader(host, path, offset),
-      openArbiter: async () => new SimulatedArbiter(this, host),
-      openConsole: () => new SimulatedConsole(this, host),
+      openArbiter: async () => new SimulatedArbiter(this, host, process),
+      openConsole: () => new SimulatedConsole(this, host, process),
       control: async () => ({close: () => {}}),
       buildMachine: async (header) => ({machine: new ToyMachine(header.config.stepsPerTick), close: () => {}}),
     };
@@ -116,14 +125,14 @@ export class SimulatedNetwork {
     return file;
   }
 
-  #store(host: Host, path: string): LogStore {
+  #store(host: Host, process: SimulatedProcess, path: string): LogStore {
     const file = this.#file(host, path);
     const {time, random} = this;
     let ready = 0;
     const done = (ms: number): Promise<void> => {
       // Writes complete in order.
       ready = Math.max(ready, time.nowMs + ms);
-      return new Promise((resolve) => time.after(ready - time.nowMs, host.process, resolve));
+      return new Promise((resolve) => time.after(ready - time.nowMs, process, resolve));
     };
     return {
       async append(bytes) {
@@ -152,14 +161,14 @@ export class SimulatedNetwork {
     };
   }
 
-  async #connect(from: Host, endpoint: Endpoint): Promise<Link> {
+  async #connect(from: Host, process: SimulatedProcess, endpoint: Endpoint): Promise<Link> {
     const to = this.hosts.get(endpoint.host);
-    await new Promise<void>((resolve) => this.time.after(2 * this.delay(), from.process, resolve));
+    await new Promise<void>((resolve) => this.time.after(2 * this.delay(), process, resolve));
     const onLink = to?.listeners.get(endpoint.port);
     const reachable = to !== undefined && !this.cuts.has(`${from.name}|${to.name}`) && to.process.state !== 'dead';
     if (!reachable || onLink === undefined) throw new FtvmError('network', `${endpoint.host} does not answer`);
-    const here = new SimulatedLink(this, from, `${to.name}`);
-    const there = new SimulatedLink(this, to, `${from.name}`);
+    const here = new SimulatedLink(this, from, process, `${to.name}`);
+    const there = new SimulatedLink(this, to, to.process, `${from.name}`);
     here.other = there;
     there.other = here;
     this.time.after(this.delay(), to.process, () => onLink(there));
@@ -170,6 +179,7 @@ export class SimulatedNetwork {
 class SimulatedLink implements Link {
   readonly peer: string;
   readonly host: Host;
+  readonly #process: SimulatedProcess;
   readonly congested = false;
   other: SimulatedLink | undefined;
   readonly #network: SimulatedNetwork;
@@ -181,9 +191,10 @@ class SimulatedLink implements Link {
   /** Messages arrive in order: when the last one sent will. */
   #lastArrivalMs = 0;
 
-  constructor(network: SimulatedNetwork, host: Host, peer: string) {
+  constructor(network: SimulatedNetwork, host: Host, process: SimulatedProcess, peer: string) {
     this.#network = network;
     this.host = host;
+    this.#process = process;
     this.peer = peer;
     host.links.add(this);
   }
@@ -224,13 +235,17 @@ class SimulatedLink implements Link {
   }
 
   breakAfter(ms: number, reason: string): void {
-    this.#network.time.after(ms, this.host.process, () => this.closeByPeer(reason));
+    this.#network.time.after(ms, this.#process, () => this.closeByPeer(reason));
   }
 
   receive(bytes: Uint8Array): void {
     this.#happen(() => {
       this.#messages.push(bytes);
-      for (let message = this.#messages.next(); message !== undefined && !this.#closed; message = this.#messages.next()) {
+      for (
+        let message = this.#messages.next();
+        message !== undefined && !this.#closed;
+        message = this.#messages.next()
+      ) {
         this.#events?.message(message);
       }
     });
@@ -269,9 +284,9 @@ class SimulatedLink implements Link {
         return;
       }
       this.#lastArrivalMs = Math.max(this.#lastArrivalMs, time.nowMs + 20);
-      time.after(20, other.host.process, attempt);
+      time.after(20, other.#process, attempt);
     };
-    time.after(this.#lastArrivalMs - time.nowMs, other.host.process, attempt);
+    time.after(this.#lastArrivalMs - time.nowMs, other.#process, attempt);
   }
 
   #forget(): void {
@@ -283,15 +298,17 @@ class SimulatedLink implements Link {
 class SimulatedConsole implements Console {
   readonly #network: SimulatedNetwork;
   readonly #host: Host;
+  readonly #process: SimulatedProcess;
   readonly backlogBytes = 0;
   readonly ended = false;
   #typed: number[] = [];
   #listener: () => void = () => {};
 
   /** Somebody types now and then. */
-  constructor(network: SimulatedNetwork, host: Host) {
+  constructor(network: SimulatedNetwork, host: Host, process: SimulatedProcess) {
     this.#network = network;
     this.#host = host;
+    this.#process = process;
     this.#typeLater();
   }
 
@@ -304,6 +321,7 @@ class SimulatedConsole implements Console {
   }
 
   write(bytes: Uint8Array): void {
+    if (this.#process.state === 'dead') return;
     this.#host.shown.push({bytes: Uint8Array.from(bytes), atMs: this.#network.time.nowMs});
   }
 
@@ -315,7 +333,7 @@ class SimulatedConsole implements Console {
 
   #typeLater(): void {
     const {time, random} = this.#network;
-    time.after(10 + random.unit() * 60, this.#host.process, () => {
+    time.after(10 + random.unit() * 60, this.#process, () => {
       this.#typed.push(random.below(256));
       this.#listener();
       this.#typeLater();
@@ -338,10 +356,12 @@ class SimulatedArbiter implements Arbiter {
   readonly spec = 'dir:/simulated';
   readonly #network: SimulatedNetwork;
   readonly #host: Host;
+  readonly #process: SimulatedProcess;
 
-  constructor(network: SimulatedNetwork, host: Host) {
+  constructor(network: SimulatedNetwork, host: Host, process: SimulatedProcess) {
     this.#network = network;
     this.#host = host;
+    this.#process = process;
   }
 
   async claim({lineageId, generation, claimant}: Claim): Promise<ClaimResult> {
@@ -360,7 +380,8 @@ class SimulatedArbiter implements Arbiter {
     let highest: {generation: number; claimant: string} | undefined;
     for (const [key, claimant] of this.#network.arbiter.claims) {
       const [id, generation] = key.split('.');
-      if (id === lineageId && Number(generation) > (highest?.generation ?? 0)) highest = {generation: Number(generation), claimant};
+      if (id === lineageId && Number(generation) > (highest?.generation ?? 0))
+        highest = {generation: Number(generation), claimant};
     }
     return highest;
   }
@@ -379,9 +400,9 @@ class SimulatedArbiter implements Arbiter {
 
   async #roundTrip(): Promise<void> {
     const {time, arbiter} = this.#network;
-    await new Promise<void>((resolve) => time.after(this.#network.delay(), this.#host.process, resolve));
+    await new Promise<void>((resolve) => time.after(this.#network.delay(), this.#process, resolve));
     if (!arbiter.unreachableFor.has(this.#host.name)) return;
-    await new Promise<void>((resolve) => time.after(100, this.#host.process, resolve));
+    await new Promise<void>((resolve) => time.after(100, this.#process, resolve));
     throw unreachable('no answer');
   }
 }

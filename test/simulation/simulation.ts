@@ -11,7 +11,15 @@ import {type Host, SimulatedNetwork} from './simulated-world.ts';
 import {LINE_BYTES, ToyMachine} from './toy-machine.ts';
 import {VirtualTime} from './virtual-time.ts';
 
-export type Fault = 'none' | 'crash' | 'silentCrash' | 'pause' | 'cut' | 'arbiterAway' | 'lateAnswers' | 'cutAndArbiterAway';
+export type Fault =
+  | 'none'
+  | 'crash'
+  | 'silentCrash'
+  | 'pause'
+  | 'cut'
+  | 'arbiterAway'
+  | 'lateAnswers'
+  | 'cutAndArbiterAway';
 
 export type SimulationOptions = {
   seed: number;
@@ -104,7 +112,13 @@ class Simulation {
       const replicating = await Replicating.open(
         world,
         {listen: {host: host.name, port: PORT}, arbiter, timing: TIMING},
-        {path: 'log', lineageId: header.lineageId, generation: 1, claimant, note: (text) => this.#note(`${host.name}: ${text}`)},
+        {
+          path: 'log',
+          lineageId: header.lineageId,
+          generation: 1,
+          claimant,
+          note: (text) => this.#note(`${host.name}: ${text}`),
+        },
       );
       const {clock, processName} = world;
       const primary = await powerOn({
@@ -160,7 +174,8 @@ class Simulation {
         if (process.state === 'dead') return;
         this.#note(`${host.name}: failed: ${error.message}`);
         if (error.name !== 'FtvmError') this.#violations.push(`${host.name} failed: ${error.stack}`);
-        if ((error as {code?: string}).code === 'divergence') this.#violations.push(`${host.name} diverged: ${error.message}`);
+        if ((error as {code?: string}).code === 'divergence')
+          this.#violations.push(`${host.name} diverged: ${error.message}`);
         this.#retire(host);
       });
     });
@@ -189,7 +204,8 @@ class Simulation {
         return;
       case 'cut':
         network.cut(x.name, y.name);
-        if (this.#random.unit() < 0.5) for (const other of hosts) if (other !== host) network.cut(host.name, other.name);
+        if (this.#random.unit() < 0.5)
+          for (const other of hosts) if (other !== host) network.cut(host.name, other.name);
         return;
       case 'arbiterAway':
         for (const other of hosts) network.arbiter.unreachableFor.add(other.name);
@@ -234,10 +250,16 @@ class Simulation {
   *#lines(): Iterable<{host: string; number: number; hash: bigint; atMs: number}> {
     for (const host of this.#network.hosts.values()) {
       for (const {bytes, atMs} of host.shown) {
-        if (bytes.length % LINE_BYTES !== 0) this.#violations.push(`${host.name} has shown ${bytes.length} bytes, no whole lines`);
+        if (bytes.length % LINE_BYTES !== 0)
+          this.#violations.push(`${host.name} has shown ${bytes.length} bytes, no whole lines`);
         const view = new DataView(bytes.buffer);
         for (let at = 0; at + LINE_BYTES <= bytes.length; at += LINE_BYTES) {
-          yield {host: host.name, number: Number(view.getBigUint64(at, true)), hash: view.getBigUint64(at + 8, true), atMs};
+          yield {
+            host: host.name,
+            number: Number(view.getBigUint64(at, true)),
+            hash: view.getBigUint64(at + 8, true),
+            atMs,
+          };
         }
       }
     }
@@ -247,17 +269,23 @@ class Simulation {
     const shown = new Map<number, bigint>();
     for (const {host, number, hash, atMs} of this.#lines()) {
       const known = shown.get(number);
-      if (known !== undefined && known !== hash) this.#violations.push(`line ${number} is contradicted by ${host} at ${atMs.toFixed(1)}`);
+      if (known !== undefined && known !== hash)
+        this.#violations.push(`line ${number} is contradicted by ${host} at ${atMs.toFixed(1)}`);
       shown.set(number, hash);
     }
     const highest = this.#linesShown();
-    for (let number = 1; number <= highest; number += 1) if (!shown.has(number)) this.#violations.push(`line ${number} was lost`);
-    if (highest <= linesBefore && this.#someoneCouldGoOn()) this.#violations.push(`nothing was shown after line ${linesBefore}: nobody goes on`);
+    for (let number = 1; number <= highest; number += 1)
+      if (!shown.has(number)) this.#violations.push(`line ${number} was lost`);
+    if (highest <= linesBefore && this.#someoneCouldGoOn())
+      this.#violations.push(`nothing was shown after line ${linesBefore}: nobody goes on`);
   }
 
   /** When all who had the guest's state are dead there is nothing to go on from; files could be promoted by hand. */
   #someoneCouldGoOn(): boolean {
-    return this.#history.some((line) => line.includes('live from')) || this.#network.hosts.get('a')?.process.state === 'running';
+    return (
+      this.#history.some((line) => line.includes('live from')) ||
+      this.#network.hosts.get('a')?.process.state === 'running'
+    );
   }
 }
 

@@ -6,7 +6,14 @@ import {AsyncLocalStorage} from 'node:async_hooks';
 
 export type SimulatedProcess = {readonly name: string; state: 'running' | 'paused' | 'dead'};
 
-type Task = {id: number; atMs: number; order: number; run: () => void; owner: SimulatedProcess | undefined; everyMs: number | undefined};
+type Task = {
+  id: number;
+  atMs: number;
+  order: number;
+  run: () => void;
+  owner: SimulatedProcess | undefined;
+  everyMs: number | undefined;
+};
 
 /** What one turn of a process's event loop costs: without it a busy loop would stand still in time. */
 const TURN_MS = 0.02;
@@ -36,15 +43,23 @@ export class VirtualTime {
 
   /** Replaces the timers until the returned function is called. */
   install(): () => void {
-    const handle = (id: number) => ({id, ref: () => handle(id), unref: () => handle(id), hasRef: () => true, [Symbol.toPrimitive]: () => id});
+    const handle = (id: number) => ({
+      id,
+      ref: () => handle(id),
+      unref: () => handle(id),
+      hasRef: () => true,
+      [Symbol.toPrimitive]: () => id,
+    });
     const cancel = (timer: unknown): void => {
       const id = typeof timer === 'object' && timer !== null ? (timer as {id: number}).id : timer;
       this.#tasks = this.#tasks.filter((task) => task.id !== id);
     };
     Object.assign(globalThis, {
-      setTimeout: (run: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => handle(this.#schedule(() => run(...args), Math.max(ms, 0.05))),
+      setTimeout: (run: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) =>
+        handle(this.#schedule(() => run(...args), Math.max(ms, 0.05))),
       setInterval: (run: () => void, ms = 1) => handle(this.#schedule(run, ms, ms)),
-      setImmediate: (run: (...args: unknown[]) => void, ...args: unknown[]) => handle(this.#schedule(() => run(...args), TURN_MS)),
+      setImmediate: (run: (...args: unknown[]) => void, ...args: unknown[]) =>
+        handle(this.#schedule(() => run(...args), TURN_MS)),
       clearTimeout: cancel,
       clearInterval: cancel,
       clearImmediate: cancel,
@@ -65,7 +80,12 @@ export class VirtualTime {
 
   /** Something that happens to a process from outside, after `ms`; it waits while the process is paused, and is lost with it. */
   after(ms: number, owner: SimulatedProcess | undefined, run: () => void): void {
-    this.#push({run: owner === undefined ? run : () => this.#processes.run(owner, run), owner, atMs: this.#nowMs + ms, everyMs: undefined});
+    this.#push({
+      run: owner === undefined ? run : () => this.#processes.run(owner, run),
+      owner,
+      atMs: this.#nowMs + ms,
+      everyMs: undefined,
+    });
   }
 
   /** Runs everything that is due until `untilMs`. */
@@ -92,6 +112,7 @@ export class VirtualTime {
   }
 
   #push(task: Omit<Task, 'id' | 'order'>): number {
+    if (task.owner?.state === 'dead') return 0;
     const id = this.#nextId++;
     this.#tasks.push({...task, id, order: this.#order++});
     return id;
@@ -101,7 +122,8 @@ export class VirtualTime {
     let best: Task | undefined;
     for (const task of this.#tasks) {
       if (task.owner?.state === 'paused' || task.atMs > untilMs) continue;
-      if (best === undefined || task.atMs < best.atMs || (task.atMs === best.atMs && task.order < best.order)) best = task;
+      if (best === undefined || task.atMs < best.atMs || (task.atMs === best.atMs && task.order < best.order))
+        best = task;
     }
     if (best === undefined) return undefined;
     const taken = best;
