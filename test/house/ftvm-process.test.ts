@@ -15,7 +15,7 @@ describe('the helper that runs ftvm', () => {
   it('finds a text, and says what came instead when the program ended without it', async () => {
     await using help = new FtvmProcess(['--help']);
     assert.equal((await help.waitFor(/ftvm \[(\w+)\]/))[1], 'COMMAND');
-    await assert.rejects(help.waitFor(/no such text/), /ended before stdout matched[\s\S]*USAGE/);
+    await assert.rejects(help.waitFor(/no such text/), /ended with 0 before stdout matched[\s\S]*USAGE/);
   });
 
   it('kills on disposal', async () => {
