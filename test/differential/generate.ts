@@ -3,7 +3,8 @@
 
 import {CSRS} from './encodings.ts';
 import {illegalUnit} from './illegal.ts';
-import {type Layout, layOut, PMP_OPEN, SCRATCH, type Sequence} from './image.ts';
+import {type Layout, layOut, NO_INTERRUPTS, PMP_OPEN, SCRATCH, type Sequence} from './image.ts';
+import {interruptSequence} from './interrupt.ts';
 import {pagingSequence} from './paging.ts';
 import {Random} from './random.ts';
 import {
@@ -33,6 +34,7 @@ export const KINDS = [
   'illegal',
   'mixed',
   'paging',
+  'interrupt',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -63,7 +65,10 @@ const HARMLESS: readonly (readonly [string, number])[] = [
   ['prefetch hint', 0x00056013],
 ];
 
-const UNITS: Record<Exclude<Kind, 'paging'>, readonly (readonly [weight: number, make: (random: Random) => Unit])[]> = {
+const UNITS: Record<
+  Exclude<Kind, 'paging' | 'interrupt'>,
+  readonly (readonly [weight: number, make: (random: Random) => Unit])[]
+> = {
   integer: [
     [20, integerUnit],
     [3, jumpUnit],
@@ -118,7 +123,7 @@ export function generate(seed: number, options: GenerateOptions): Generated {
   for (let index = 0; index < options.sequences; index++) {
     // Each sequence has a seed of its own, so that one can be made again without the others.
     const random = new Random((Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b)) >>> 0);
-    all.push(options.kind === 'paging' ? pagingSequence(random, options.length) : plainSequence(random, options));
+    all.push(makeSequence(random, options));
   }
   const sequences = options.only === undefined ? all : [all[options.only]!];
   const layout = layOut(sequences, pool, {verbose: options.verbose ?? false, unitLimit: options.unitLimit});
@@ -130,15 +135,24 @@ export function generate(seed: number, options: GenerateOptions): Generated {
   };
 }
 
-function plainSequence(random: Random, options: GenerateOptions): Sequence {
-  const table = UNITS[options.kind as Exclude<Kind, 'paging'>];
+function makeSequence(random: Random, {kind, length}: GenerateOptions): Sequence {
+  if (kind === 'paging') return pagingSequence(random, length);
+  if (kind === 'interrupt') return interruptSequence(random, length);
+  return plainSequence(random, length, UNITS[kind]);
+}
+
+function plainSequence(
+  random: Random,
+  length: number,
+  table: readonly (readonly [number, (random: Random) => Unit])[],
+): Sequence {
   const weights = table.flatMap(([weight, make]) => Array.from({length: weight}, () => make));
   const x = Array.from({length: 32}, () => randomInteger(random));
   // Both lie so that a 12-bit offset to either side stays inside the scratch memory; x8 is on a page boundary.
   x[STACK] = SCRATCH + 0x1800n;
   x[BASE] = SCRATCH + 0x2000n;
   return {
-    units: Array.from({length: options.length}, () => random.pick(weights)(random)),
+    units: Array.from({length}, () => random.pick(weights)(random)),
     mode: 'M',
     status: 0n,
     satp: 0n,
@@ -146,6 +160,7 @@ function plainSequence(random: Random, options: GenerateOptions): Sequence {
     pokes: [],
     ...PMP_OPEN,
     medeleg: 0n,
+    ...NO_INTERRUPTS,
     fcsr: BigInt(random.below(5) << 5),
     x,
     f: Array.from({length: 32}, () => randomFloat(random)),

@@ -12,12 +12,12 @@ const SEQUENCES = 0x80200000n;
 const SEQUENCES_LIMIT_BYTES = Number(SCRATCH - SEQUENCES);
 const MAGIC = 0x3151455356544646n;
 const HEADER_WORDS = 3;
-const SEQUENCE_WORDS = 79;
+const SEQUENCE_WORDS = 82;
 const EBREAK = 0x00100073;
 
 export type Mode = 'U' | 'S' | 'M';
 export const MODE_BITS: Record<Mode, bigint> = {U: 0n, S: 1n, M: 3n};
-/** In U mode the code is seen here, through a page of its own. */
+/** In U mode, under paging, the code is seen here, through a page of its own. */
 const USER_ALIAS_OFFSET = -0x40000000n;
 
 export type Sequence = {
@@ -31,6 +31,9 @@ export type Sequence = {
   pmpConfiguration: bigint;
   pmpAddresses: bigint[];
   medeleg: bigint;
+  mideleg: bigint;
+  mie: bigint;
+  mip: bigint;
   fcsr: bigint;
   /** x1 to x31 at [1] to [31]; [3], the pool, is filled in here. */
   x: bigint[];
@@ -39,6 +42,8 @@ export type Sequence = {
 
 export type LocatedParcel = Parcel & {offset: number; unit: number};
 export type Layout = {elf: Uint8Array; parcels: LocatedParcel[][]};
+
+export const NO_INTERRUPTS = {mideleg: 0n, mie: 0n, mip: 0n};
 
 export const PMP_OPEN = {pmpConfiguration: 0x1f000000n, pmpAddresses: [0n, 0n, 0n, 0xffffffffffffffffn >> 10n]};
 
@@ -74,7 +79,7 @@ export function layOut(
     const code = SEQUENCES + BigInt(codeAt[index]!);
     word(code);
     word(code + BigInt(parcels[index]!.lengthBytes));
-    word(sequence.mode === 'U' ? code + USER_ALIAS_OFFSET : code);
+    word(sequence.mode === 'U' && sequence.satp !== 0n ? code + USER_ALIAS_OFFSET : code);
     word(sequence.status | (MODE_BITS[sequence.mode] << 11n) | 0x6000n);
     word(sequence.satp);
     word(sequence.fillSeed);
@@ -82,7 +87,7 @@ export function layOut(
     word(BigInt(sequence.pokes.length));
     word(sequence.pmpConfiguration);
     for (let i = 0; i < 4; i++) word(sequence.pmpAddresses[i]!);
-    word(sequence.medeleg);
+    for (const value of [sequence.medeleg, sequence.mideleg, sequence.mie, sequence.mip]) word(value);
     word(sequence.fcsr);
     const middleOfPool = SEQUENCES + BigInt(poolAt + (pool.length / 2) * 8);
     for (let i = 0; i < 32; i++) word(i === 3 ? middleOfPool : (sequence.x[i] ?? 0n));

@@ -2,7 +2,7 @@
 // A, D, U, G and reserved bits, superpages well and badly aligned, PMP regions, delegation (volume II, chapters 3.7 and 4).
 
 import {ATOMIC, FLOAT_LOAD, FLOAT_STORE, LOAD, type Row, STORE} from './encodings.ts';
-import {type Mode, PMP_OPEN, SCRATCH, type Sequence} from './image.ts';
+import {type Mode, NO_INTERRUPTS, PMP_OPEN, SCRATCH, type Sequence} from './image.ts';
 import type {Random} from './random.ts';
 import {addi, fixed, type Parcel, type Unit, wide} from './units.ts';
 import {randomInteger} from './values.ts';
@@ -63,6 +63,7 @@ export function pagingSequence(random: Random, length: number): Sequence {
     pokes,
     ...(kind === 'protection' ? protection(random) : PMP_OPEN),
     medeleg: random.chance(0.4) ? random.u64() & 0xb1f6n : 0n,
+    ...NO_INTERRUPTS,
     fcsr: 0n,
     x,
     f: Array.from({length: 32}, () => random.u64()),
