@@ -21,7 +21,7 @@ const MOST_DELAY_MS = 2;
 export type Host = {
   name: string;
   process: SimulatedProcess;
-  files: Map<string, {bytes: Buffer}>;
+  files: Map<string, SimulatedFile>;
   listeners: Map<number, (link: Link) => void>;
   links: Set<SimulatedLink>;
   /** Bytes that its process has shown to the outside, with the generation under which it did. */
@@ -67,7 +67,6 @@ export class SimulatedNetwork {
   /** SIGKILL. The peers see the connection break, unless the whole host is gone (`silently`) or they cannot reach it. */
   kill(host: Host, {silently}: {silently: boolean}): void {
     host.process.state = 'dead';
-    this.time.forget(host.process);
     host.listeners.clear();
     for (const link of host.links) {
       link.abandon();
@@ -103,12 +102,12 @@ export class SimulatedNetwork {
         return {port: endpoint.port, close: () => host.listeners.delete(endpoint.port)};
       },
       createLog: async (path) => {
-        host.files.set(path, {bytes: Buffer.alloc(0)});
+        host.files.set(path, new SimulatedFile());
         return this.#store(host, process, path);
       },
       continueLog: async (path, {sizeBytes}) => {
         const file = this.#file(host, path);
-        file.bytes = file.bytes.subarray(0, sizeBytes);
+        file.truncate(sizeBytes);
         return this.#store(host, process, path);
       },
       readLog: async (path, {offset}) => this.#reader(host, path, offset),
@@ -119,7 +118,7 @@ export class SimulatedNetwork {
     };
   }
 
-  #file(host: Host, path: string): {bytes: Buffer} {
+  #file(host: Host, path: string): SimulatedFile {
     const file = host.files.get(path);
     if (file === undefined) throw new FtvmError('fileSystem', `${host.name} has no ${path}`);
     return file;
@@ -138,12 +137,12 @@ export class SimulatedNetwork {
       async append(bytes) {
         const copy = Buffer.from(bytes);
         await done(0.05 + random.unit() * 0.5);
-        file.bytes = Buffer.concat([file.bytes, copy]);
+        file.append(copy);
       },
       sync: () => done(1 + random.unit() * 5),
       close: () => done(0),
       get sizeBytes() {
-        return file.bytes.length;
+        return file.sizeBytes;
       },
     };
   }
@@ -153,7 +152,7 @@ export class SimulatedNetwork {
     let at = offset;
     return {
       async next() {
-        const bytes = Uint8Array.from(file.bytes.subarray(at, at + 65_536));
+        const bytes = file.read(at, 65_536);
         at += bytes.length;
         return bytes;
       },
@@ -173,6 +172,31 @@ export class SimulatedNetwork {
     there.other = here;
     this.time.after(this.delay(), to.process, () => onLink(there));
     return here;
+  }
+}
+
+/** A file that survives its process. */
+export class SimulatedFile {
+  #bytes = new Uint8Array(4096);
+  sizeBytes = 0;
+
+  append(bytes: Uint8Array): void {
+    const needed = this.sizeBytes + bytes.length;
+    if (needed > this.#bytes.length) {
+      const larger = new Uint8Array(2 * needed);
+      larger.set(this.#bytes.subarray(0, this.sizeBytes));
+      this.#bytes = larger;
+    }
+    this.#bytes.set(bytes, this.sizeBytes);
+    this.sizeBytes = needed;
+  }
+
+  truncate(sizeBytes: number): void {
+    this.sizeBytes = sizeBytes;
+  }
+
+  read(offset: number, limitBytes: number): Uint8Array {
+    return this.#bytes.slice(offset, Math.min(offset + limitBytes, this.sizeBytes));
   }
 }
 

@@ -5,6 +5,7 @@ import {createHash} from 'node:crypto';
 import type {LogHeader} from '../../src/logformat/record.ts';
 import {LivePrimary, Replicating} from '../../src/replication/live-run.ts';
 import {runTail} from '../../src/replication/run-tail.ts';
+import {OutputDigest} from '../../src/session/digests.ts';
 import {powerOn} from '../../src/session/recording.ts';
 import {Random} from './random.ts';
 import {type Host, SimulatedNetwork} from './simulated-world.ts';
@@ -44,6 +45,8 @@ const PORT = 1;
 const QUIET_MS = 2500;
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  // The hashes' WebAssembly is compiled in real time, once.
+  await OutputDigest.create();
   const time = new VirtualTime();
   const restore = time.install();
   try {
@@ -200,7 +203,7 @@ class Simulation {
         network.kill(host, {silently: fault === 'silentCrash'});
         return;
       case 'pause':
-        if (host.process.state === 'running') host.process.state = 'paused';
+        this.#time.pause(host.process);
         return;
       case 'cut':
         network.cut(x.name, y.name);
@@ -229,7 +232,7 @@ class Simulation {
     network.cuts.clear();
     network.arbiter.unreachableFor.clear();
     network.arbiter.lateAnswers = 0;
-    for (const host of network.hosts.values()) if (host.process.state === 'paused') host.process.state = 'running';
+    for (const host of network.hosts.values()) this.#time.resume(host.process);
     this.#note('healed');
   }
 

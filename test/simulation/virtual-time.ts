@@ -13,6 +13,7 @@ type Task = {
   run: () => void;
   owner: SimulatedProcess | undefined;
   everyMs: number | undefined;
+  cancelled: boolean;
 };
 
 /** What one turn of a process's event loop costs: without it a busy loop would stand still in time. */
@@ -32,7 +33,11 @@ const REAL = {
 
 export class VirtualTime {
   readonly #processes = new AsyncLocalStorage<SimulatedProcess>();
-  #tasks: Task[] = [];
+  readonly #tasks = new TaskHeap();
+  /** By id, as long as they may be cancelled. */
+  readonly #cancellable = new Map<number, Task>();
+  /** What would have happened to paused processes. */
+  #parked: Task[] = [];
   #nowMs = 0;
   #order = 0;
   #nextId = 1;
@@ -51,8 +56,10 @@ export class VirtualTime {
       [Symbol.toPrimitive]: () => id,
     });
     const cancel = (timer: unknown): void => {
-      const id = typeof timer === 'object' && timer !== null ? (timer as {id: number}).id : timer;
-      this.#tasks = this.#tasks.filter((task) => task.id !== id);
+      const id = typeof timer === 'object' && timer !== null ? (timer as {id: number}).id : (timer as number);
+      const task = this.#cancellable.get(id);
+      if (task !== undefined) task.cancelled = true;
+      this.#cancellable.delete(id);
     };
     Object.assign(globalThis, {
       setTimeout: (run: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) =>
@@ -100,8 +107,16 @@ export class VirtualTime {
     this.#nowMs = untilMs;
   }
 
-  forget(process: SimulatedProcess): void {
-    this.#tasks = this.#tasks.filter((task) => task.owner !== process);
+  pause(process: SimulatedProcess): void {
+    if (process.state === 'running') process.state = 'paused';
+  }
+
+  /** What the process missed happens now, in order. */
+  resume(process: SimulatedProcess): void {
+    if (process.state !== 'paused') return;
+    process.state = 'running';
+    for (const task of this.#parked) if (task.owner === process) this.#tasks.push(task);
+    this.#parked = this.#parked.filter((task) => task.owner !== process);
   }
 
   #schedule(run: () => void, ms: number, everyMs?: number): number {
@@ -111,32 +126,85 @@ export class VirtualTime {
     return this.#push({run: bound, owner, atMs: this.#nowMs + ms, everyMs});
   }
 
-  #push(task: Omit<Task, 'id' | 'order'>): number {
-    if (task.owner?.state === 'dead') return 0;
-    const id = this.#nextId++;
-    this.#tasks.push({...task, id, order: this.#order++});
-    return id;
+  #push(parts: Omit<Task, 'id' | 'order' | 'cancelled'>): number {
+    if (parts.owner?.state === 'dead') return 0;
+    const task = {...parts, id: this.#nextId++, order: this.#order++, cancelled: false};
+    this.#tasks.push(task);
+    this.#cancellable.set(task.id, task);
+    return task.id;
   }
 
   #takeNext(untilMs: number): Task | undefined {
-    let best: Task | undefined;
-    for (const task of this.#tasks) {
-      if (task.owner?.state === 'paused' || task.atMs > untilMs) continue;
-      if (best === undefined || task.atMs < best.atMs || (task.atMs === best.atMs && task.order < best.order))
-        best = task;
+    for (;;) {
+      const task = this.#tasks.peek();
+      if (task === undefined || task.atMs > untilMs) return undefined;
+      this.#tasks.pop();
+      if (task.cancelled || task.owner?.state === 'dead') {
+        this.#cancellable.delete(task.id);
+        continue;
+      }
+      if (task.owner?.state === 'paused') {
+        this.#parked.push(task);
+        continue;
+      }
+      if (task.everyMs === undefined) {
+        this.#cancellable.delete(task.id);
+      } else {
+        const again = {...task, atMs: Math.max(task.atMs, this.#nowMs) + task.everyMs, order: this.#order++};
+        this.#tasks.push(again);
+        this.#cancellable.set(task.id, again);
+      }
+      return task;
     }
-    if (best === undefined) return undefined;
-    const taken = best;
-    this.#tasks = this.#tasks.filter((task) => task !== taken);
-    if (taken.everyMs !== undefined) {
-      const atMs = Math.max(taken.atMs, this.#nowMs) + taken.everyMs;
-      this.#tasks.push({...taken, atMs, order: this.#order++});
-    }
-    return taken;
   }
 }
 
-/** Lets every promise that can go on do so. */
+/** Tasks by time, then in the order in which they were scheduled: a binary heap. */
+class TaskHeap {
+  readonly #items: Task[] = [];
+
+  peek(): Task | undefined {
+    return this.#items[0];
+  }
+
+  push(task: Task): void {
+    const items = this.#items;
+    let at = items.length;
+    items.push(task);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!isBefore(task, items[parent])) break;
+      items[at] = items[parent];
+      at = parent;
+    }
+    items[at] = task;
+  }
+
+  pop(): void {
+    const items = this.#items;
+    const task = items.pop();
+    if (task === undefined || items.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= items.length) break;
+      if (child + 1 < items.length && isBefore(items[child + 1], items[child])) child += 1;
+      if (!isBefore(items[child], task)) break;
+      items[at] = items[child];
+      at = child;
+    }
+    items[at] = task;
+  }
+}
+
+function isBefore(a: Task, b: Task): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+}
+
+/**
+ * Lets every promise that can go on do so: Node calls a `nextTick` only when no microtask is left. Nothing real is waited for, so that
+ * the same seed gives the same life.
+ */
 function quiescence(): Promise<void> {
-  return new Promise((resolve) => REAL.setImmediate(resolve));
+  return new Promise((resolve) => process.nextTick(resolve));
 }
