@@ -1,18 +1,21 @@
 // The control socket of a running session: a Unix socket beside its log, one JSON object a line. Only the owner may open it.
 
 import {createHash} from 'node:crypto';
-import {chmodSync, rmSync} from 'node:fs';
+import {chmodSync, existsSync, lstatSync, rmSync} from 'node:fs';
 import {createConnection, createServer, type Server, type Socket} from 'node:net';
 import {tmpdir} from 'node:os';
-import {join, resolve} from 'node:path';
+import {dirname, join, resolve} from 'node:path';
 import {createInterface} from 'node:readline';
 import {FtvmError} from '../errors.ts';
+import {toFileError} from './file-error.ts';
 
 export type ControlRequest = {command: string; [key: string]: unknown};
 export type ControlReply = {ok: boolean; [key: string]: unknown};
 
 /** sun_path of Linux holds 108 bytes with its final zero (unix(7)); macOS 104. */
 const SOCKET_PATH_LIMIT_BYTES = 103;
+/** Looking at a dead socket and taking its place takes milliseconds. */
+const REPLACEMENT_LIMIT_MS = 2000;
 /** A request or a reply. */
 const LINE_LIMIT_BYTES = 64 * 1024;
 
@@ -39,30 +42,22 @@ export class ControlServer {
     path: string,
     handle: (request: ControlRequest) => Promise<ControlReply>,
   ): Promise<ControlServer> {
-    if ((await controlState(path)) === 'alive') {
-      throw new FtvmError('alreadyRunning', `a session is running already: ${path} answers`, {
-        hint: 'Choose another log file, or end that session first.',
-        details: {path},
-      });
-    }
-    rmSync(path, {force: true});
     const server = createServer();
     const control = new ControlServer(server, path);
     server.on('connection', (socket) => control.#serve(socket, handle));
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) =>
-        reject(new FtvmError('fileSystem', `cannot listen at ${path}: ${error.message}`, {details: {path}})),
-      );
-      server.listen(path, resolve);
-    });
+    const failure = await bind(server, path);
+    if (failure !== undefined) {
+      if (failure.code !== 'EADDRINUSE') throw bindError(failure, path);
+      await replaceDead(server, path);
+    }
     chmodSync(path, 0o600);
     return control;
   }
 
   close(): void {
+    // This removes the socket's file as well; whoever finds the name free from now on may take it.
     this.#server.close();
     for (const socket of this.#sockets) socket.destroy();
-    rmSync(this.path, {force: true});
   }
 
   #serve(socket: Socket, handle: (request: ControlRequest) => Promise<ControlReply>): void {
@@ -81,6 +76,68 @@ export class ControlServer {
       }
     });
   }
+}
+
+/** Takes the name, which only one process can; resolves to what prevented it. */
+function bind(server: Server, path: string): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => {
+    server.once('error', resolve);
+    server.listen(path, () => {
+      server.off('error', resolve);
+      resolve(undefined);
+    });
+  });
+}
+
+function bindError(error: NodeJS.ErrnoException, path: string): unknown {
+  // libuv reports a missing folder as EACCES.
+  const code = error.code === 'EACCES' && !existsSync(dirname(path)) ? 'ENOENT' : error.code;
+  return toFileError(Object.assign(error, {code}), {doing: 'listen at', path});
+}
+
+/**
+ * Takes the place of a dead session's socket. Of several processes that find it dead one at a time looks, removes and binds; else
+ * one might remove what another has just put there. Throws FtvmError `alreadyRunning` when somebody answers.
+ */
+async function replaceDead(server: Server, path: string): Promise<void> {
+  const guard = await enterReplacement(path);
+  try {
+    if ((await controlState(path)) === 'alive') throw alreadyRunning(path);
+    if (existsSync(path) && !lstatSync(path).isSocket()) {
+      throw new FtvmError('fileSystem', `cannot listen at ${path}: it is there, and no socket`, {
+        hint: 'Remove it, or choose another log file.',
+        details: {path},
+      });
+    }
+    rmSync(path, {force: true});
+    const failure = await bind(server, path);
+    if (failure !== undefined) throw failure.code === 'EADDRINUSE' ? alreadyRunning(path) : bindError(failure, path);
+  } finally {
+    guard?.close();
+  }
+}
+
+/**
+ * A mutual exclusion that ends with its process: Linux's abstract socket names (unix(7)). Undefined where there are none, or when
+ * somebody sits on the name: a stranger must not be able to keep sessions from starting.
+ */
+async function enterReplacement(path: string): Promise<Server | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const name = `\0ftvm-${createHash('sha256').update(resolve(path)).digest('hex')}`;
+  const deadlineMs = performance.now() + REPLACEMENT_LIMIT_MS;
+  while (performance.now() < deadlineMs) {
+    const guard = createServer((socket) => socket.destroy());
+    if ((await bind(guard, name)) === undefined) return guard;
+    await new Promise((wake) => setTimeout(wake, 5));
+  }
+  return undefined;
+}
+
+function alreadyRunning(path: string): FtvmError {
+  return new FtvmError('alreadyRunning', `a session is running already: ${path} answers`, {
+    hint: 'Choose another log file, or end that session first.',
+    details: {path},
+  });
 }
 
 /** Sends one request. Throws FtvmError `peerVanished` when nobody answers. */

@@ -129,7 +129,10 @@ export async function saveState(result: Replay, path: string): Promise<void> {
   })) {
     await Promise.race([write(piece), failed]);
   }
-  await Promise.race([new Promise<void>((resolve) => file.end(() => resolve())), failed]);
+  // `end` calls back after a failure too; `finish` comes only when everything was written.
+  const finished = new Promise<void>((resolve) => file.once('finish', () => resolve()));
+  file.end();
+  await Promise.race([finished, failed]);
 }
 
 /** Outputs of a replay concern nobody but who asks for them. */

@@ -13,6 +13,8 @@ export interface FtvmOptions {
   readonly input?: string | Uint8Array;
   readonly environment?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Files that it writes cannot grow beyond this: a full disk without privileges. */
+  readonly fileLimitKibibytes?: number;
 }
 
 export interface FtvmResult {
@@ -48,7 +50,12 @@ export class FtvmProcess implements AsyncDisposable {
   constructor(argv: readonly string[], options: FtvmOptions = {}) {
     this.#argv = argv;
     const {FORCE_COLOR: _forced, ...inherited} = process.env;
-    this.child = spawn(process.execPath, [entryPoint, ...argv], {
+    const {fileLimitKibibytes: limit} = options;
+    const [command, ...words] =
+      limit === undefined
+        ? [process.execPath, entryPoint, ...argv]
+        : ['bash', '-c', `ulimit -f ${limit}; exec "$@"`, 'limited', process.execPath, entryPoint, ...argv];
+    this.child = spawn(command, words, {
       cwd: options.cwd,
       env: {...inherited, NO_COLOR: '1', ...options.environment},
     });
