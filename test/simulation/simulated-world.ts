@@ -17,6 +17,8 @@ import type {SimulatedProcess, VirtualTime} from './virtual-time.ts';
 /** A message on its way: 0.1 to 2 ms. A connection that breaks is noticed after as long, if the peer's host lives. */
 const LEAST_DELAY_MS = 0.1;
 const MOST_DELAY_MS = 2;
+/** How often a cut connection tries again. */
+const RESEND_MS = 20;
 
 export type Host = {
   name: string;
@@ -113,6 +115,9 @@ export class SimulatedNetwork {
       readLog: async (path, {offset}) => this.#reader(host, path, offset),
       openArbiter: async () => new SimulatedArbiter(this, host, process),
       openConsole: () => new SimulatedConsole(this, host, process),
+      openNic: async () => {
+        throw new FtvmError('usage', 'the simulated world has no NICs');
+      },
       control: async () => ({close: () => {}}),
       buildMachine: async (header) => ({machine: new ToyMachine(header.config.stepsPerTick), close: () => {}}),
     };
@@ -164,7 +169,8 @@ export class SimulatedNetwork {
     const to = this.hosts.get(endpoint.host);
     await new Promise<void>((resolve) => this.time.after(2 * this.delay(), process, resolve));
     const onLink = to?.listeners.get(endpoint.port);
-    const reachable = to !== undefined && !this.cuts.has(`${from.name}|${to.name}`) && to.process.state !== 'dead';
+    const cut = this.cuts.has(`${from.name}|${to?.name}`) || this.cuts.has(`${to?.name}|${from.name}`);
+    const reachable = to !== undefined && !cut && to.process.state !== 'dead';
     if (!reachable || onLink === undefined) throw new FtvmError('network', `${endpoint.host} does not answer`);
     const here = new SimulatedLink(this, from, process, `${to.name}`);
     const there = new SimulatedLink(this, to, to.process, `${from.name}`);
@@ -212,7 +218,9 @@ class SimulatedLink implements Link {
   #early: (() => void)[] = [];
   #paused: (() => void)[] | undefined;
   #closed = false;
-  /** Messages arrive in order: when the last one sent will. */
+  /** What was sent and has not arrived. */
+  readonly #inFlight: {atMs: number; event: () => void}[] = [];
+  /** When the last one sent will arrive. */
   #lastArrivalMs = 0;
 
   constructor(network: SimulatedNetwork, host: Host, process: SimulatedProcess, peer: string) {
@@ -296,21 +304,29 @@ class SimulatedLink implements Link {
     this.#deliver(() => this.other?.receive(copy));
   }
 
-  /** A cut holds messages back, as TCP does, until it heals. */
+  /** In order; a cut holds everything back, as TCP does, until it heals. */
   #deliver(event: () => void): void {
-    const {time, cuts} = this.#network;
+    const {time} = this.#network;
     const {other} = this;
     if (other === undefined) return;
     this.#lastArrivalMs = Math.max(this.#lastArrivalMs + 0.001, time.nowMs + this.#network.delay());
-    const attempt = (): void => {
-      if (!cuts.has(`${this.host.name}|${other.host.name}`)) {
-        event();
+    this.#inFlight.push({atMs: this.#lastArrivalMs, event});
+    if (this.#inFlight.length === 1) this.#arriveLater(this.#lastArrivalMs);
+  }
+
+  #arriveLater(atMs: number): void {
+    const {time, cuts} = this.#network;
+    const {other} = this;
+    if (other === undefined) return;
+    time.after(Math.max(0, atMs - time.nowMs), other.#process, () => {
+      if (cuts.has(`${this.host.name}|${other.host.name}`)) {
+        this.#arriveLater(time.nowMs + RESEND_MS);
         return;
       }
-      this.#lastArrivalMs = Math.max(this.#lastArrivalMs, time.nowMs + 20);
-      time.after(20, other.#process, attempt);
-    };
-    time.after(this.#lastArrivalMs - time.nowMs, other.#process, attempt);
+      this.#inFlight.shift()?.event();
+      const next = this.#inFlight.at(0);
+      if (next !== undefined) this.#arriveLater(next.atMs);
+    });
   }
 
   #forget(): void {
