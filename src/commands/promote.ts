@@ -22,6 +22,13 @@ export default class Promote extends BaseCommand {
   static override flags = {
     'dry-run': Flags.boolean({description: 'say what would happen, and change nothing'}),
     listen: Flags.string({description: 'serve the log to followers', helpValue: 'HOST:PORT'}),
+    net: Flags.string({
+      description:
+        "where the guest's network card is plugged in after going live, as for record (repeatable, in order)",
+      multiple: true,
+      default: [],
+      helpValue: 'SPEC',
+    }),
     output: Flags.string({
       char: 'o',
       description: 'where a new lineage goes, when the recorder may live on another host',
@@ -41,6 +48,7 @@ export default class Promote extends BaseCommand {
       logPaths: argv as string[],
       dryRun: flags['dry-run'],
       listen: flags.listen,
+      net: flags.net,
       timing: timingOf(flags),
       output: flags.output,
       paths: artefactPathsOf(flags),

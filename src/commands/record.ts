@@ -39,6 +39,13 @@ export default class Record extends BaseCommand {
       default: [],
       helpValue: 'FILE',
     }),
+    net: Flags.string({
+      description:
+        'a network card, and where it is plugged in: stream:unix:PATH or stream:tcp:HOST:PORT, then ,mac=… (repeatable)',
+      multiple: true,
+      default: [],
+      helpValue: 'SPEC',
+    }),
     clock: Flags.option({options: ['real', 'virtual'] as const, default: 'real' as const})({
       description: "real: the guest's time follows the host's; virtual: a fixed rate that never sleeps, reproducible",
     }),
@@ -84,7 +91,13 @@ export default class Record extends BaseCommand {
         arbiter: flags.arbiter ?? null,
         durable: flags.durable ?? flags.disk.length > 0,
       },
-      {listen: flags.listen, timing: timingOf(flags), signal: this.stopSignal, note: (text) => this.note(text)},
+      {
+        listen: flags.listen,
+        net: flags.net,
+        timing: timingOf(flags),
+        signal: this.stopSignal,
+        note: (text) => this.note(text),
+      },
     );
     if (end.kind === 'halted') this.exitWith(exitCodeOf(end.ending, (text) => this.note(text)));
     if (end.kind === 'superseded') this.exitWith(EXIT_CODES.lostArbitration);

@@ -42,6 +42,13 @@ export default class Tail extends BaseCommand {
     }),
     'from-start': Flags.boolean({description: "replay from power-on instead of taking the primary's state"}),
     listen: Flags.string({description: 'after going live, serve the log to followers', helpValue: 'HOST:PORT'}),
+    net: Flags.string({
+      description:
+        "where the guest's network card is plugged in after going live, as for record (repeatable, in order)",
+      multiple: true,
+      default: [],
+      helpValue: 'SPEC',
+    }),
     console: Flags.boolean({description: "print the guest's console"}),
     digests: Flags.boolean({description: 'print every digest that was compared'}),
     ...CHANNEL_FLAGS,
@@ -65,6 +72,7 @@ export default class Tail extends BaseCommand {
       overwrite: flags.force,
       eligible: !flags.observer,
       listen: flags.listen,
+      net: flags.net,
       paths: artefactPathsOf(flags),
       onOutput: flags.console ? (bytes) => process.stdout.write(bytes) : undefined,
       onProgress: (position) => flags.console || line.show(() => `following: ${position} steps`),

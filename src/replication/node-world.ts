@@ -8,6 +8,7 @@ import {ControlServer, controlSocketPath} from '../host/control-socket.ts';
 import {formatEndpoint} from '../host/endpoint.ts';
 import {LogFileReader, LogFileWriter} from '../host/log-file.ts';
 import {HOST_CLOCK} from '../host/monotonic-clock.ts';
+import {openNic} from '../host/nic/open-nic.ts';
 import {readSecretFile} from '../host/secret-file.ts';
 import {connectSecurely, listenSecurely} from '../host/secure-stream.ts';
 import {loadArtefacts} from '../session/artefacts.ts';
@@ -47,6 +48,7 @@ export async function nodeWorld(options: {
     readLog: (path, options) => LogFileReader.open(path, options),
     openArbiter,
     openConsole: (onEscape) => new ProcessConsole({onEscape}),
+    openNic: (address) => openNic(address, note),
     control: (path, handle) => ControlServer.listen(controlSocketPath(path), handle),
     async buildMachine(header, {path, paths}) {
       const {images, disks} = await loadArtefacts(header, {logPath: path, paths});

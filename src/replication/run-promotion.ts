@@ -15,6 +15,7 @@ import {parseEndpoint} from './endpoint.ts';
 import {LivePrimary, type LiveRun, Replicating} from './live-run.ts';
 import {longestLog} from './longest-log.ts';
 import {copyAsNewLineage} from './new-lineage.ts';
+import {matchNics, openNics, parseNicSpec} from './nic-spec.ts';
 import type {Timing} from './timing.ts';
 import type {World} from './world.ts';
 
@@ -23,6 +24,8 @@ export type PromotionOptions = {
   logPaths: readonly string[];
   dryRun: boolean;
   listen: string | undefined;
+  /** Where the guest's NICs are plugged in, in order. */
+  net: readonly string[];
   timing: Timing;
   /** Where a new lineage goes, when the old one may still be alive elsewhere. */
   output: string | undefined;
@@ -82,6 +85,7 @@ async function promoteFile(
   onLive: (primary: LivePrimary) => void,
 ): Promise<PromotionResult> {
   const {note, signal} = options;
+  const specs = options.net.map(parseNicSpec);
   const startMs = performance.now();
   const feed = await FileFeed.open([options.logPath]);
   const follower = await Follower.open({
@@ -95,6 +99,7 @@ async function promoteFile(
   let replicating: Replicating | undefined;
   try {
     const {arbiter: spec} = follower.header;
+    matchNics(specs, follower.header.config.nics.length);
     const newLineage = spec === null && !recorderIsDead(follower.header);
     const end = await follower.run();
     const {end: logEnd} = feed;
@@ -138,6 +143,7 @@ async function promoteFile(
       {path: from.path, lineageId: from.point.lineageId, generation, claimant, note},
     );
     let live: LivePrimary | undefined;
+    const nics = await openNics(world, specs);
     const console = world.openConsole(() => live?.stop('stopped'));
     try {
       options.onLive(position);
@@ -145,6 +151,7 @@ async function promoteFile(
         point: from.point,
         file,
         console,
+        nics,
         followers: replicating.followers,
         clock: world.clock,
         entropy: (lengthBytes) => world.entropy(lengthBytes),
@@ -155,6 +162,7 @@ async function promoteFile(
       return {kind: 'carriedOn', from: position, live: await live.run(signal), logPath: from.path, newLineage};
     } finally {
       console.close();
+      for (const nic of nics) nic.close();
     }
   } finally {
     await replicating?.close('stopped');

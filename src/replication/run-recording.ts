@@ -5,16 +5,34 @@ import {type RecordOptions, startRecording} from '../session/recording.ts';
 import type {Arbiter} from './arbiter.ts';
 import {parseEndpoint} from './endpoint.ts';
 import {LivePrimary, type LiveRun, Replicating} from './live-run.ts';
+import {derivedMac, openNics, parseNicSpec} from './nic-spec.ts';
 import type {Timing} from './timing.ts';
 import type {World} from './world.ts';
 
+/** The board has eight virtio slots; disks and the entropy device take theirs. */
+const MAX_NICS = 4;
+
 export async function runRecording(
   world: World,
-  options: Omit<RecordOptions, 'console' | 'followers' | 'lineageId'>,
-  around: {listen: string | undefined; timing: Timing; signal: AbortSignal; note: (text: string) => void},
+  options: Omit<RecordOptions, 'console' | 'followers' | 'lineageId' | 'nics'>,
+  around: {
+    listen: string | undefined;
+    net: readonly string[];
+    timing: Timing;
+    signal: AbortSignal;
+    note: (text: string) => void;
+  },
 ): Promise<LiveRun> {
   const {note, signal, timing} = around;
   const listen = around.listen === undefined ? undefined : parseEndpoint(around.listen, '--listen');
+  const specs = around.net.map(parseNicSpec);
+  if (specs.length > MAX_NICS)
+    throw new FtvmError('usage', `--net is given ${specs.length} times: ${MAX_NICS} at most`);
+  if (specs.length > 0 && options.clock === 'virtual') {
+    throw new FtvmError('usage', '--net and --clock virtual exclude each other', {
+      hint: 'Packets come when they come: a run with a network follows the real time.',
+    });
+  }
   const lineageId = crypto.getRandomValues(new Uint8Array(16));
   const claimant = world.uniqueId();
   let live: LivePrimary | undefined;
@@ -30,13 +48,16 @@ export async function runRecording(
       {path: options.logPath, lineageId, generation: 1, claimant, note},
     );
     try {
+      const ports = await openNics(world, specs);
       const console = world.openConsole(() => live?.stop('stopped'));
       try {
-        const primary = await startRecording({...options, lineageId, console, followers: replicating.followers});
+        const nics = ports.map((nic, index) => ({nic, mac: specs[index].mac ?? derivedMac(lineageId, index)}));
+        const primary = await startRecording({...options, lineageId, console, nics, followers: replicating.followers});
         live = new LivePrimary({primary, replicating, generation: 1, by: world.processName});
         return await live.run(signal);
       } finally {
         console.close();
+        for (const nic of ports) nic.close();
       }
     } finally {
       await replicating.close('stopped');

@@ -14,6 +14,7 @@ import type {ChannelFeed} from './channel-feed.ts';
 import {parseEndpoint} from './endpoint.ts';
 import {type FollowedChannel, followChannel} from './follow-channel.ts';
 import {LivePrimary, type LiveRun, Replicating} from './live-run.ts';
+import {matchNics, type NicSpec, openNics, parseNicSpec} from './nic-spec.ts';
 import type {Timing} from './timing.ts';
 import type {World} from './world.ts';
 
@@ -30,6 +31,8 @@ export type TailOptions = {
   /** Whether this follower offers itself as the backup. */
   eligible: boolean;
   listen: string | undefined;
+  /** Where the guest's NICs are plugged in once it is live here, in order. */
+  net: readonly string[];
   timing: Timing;
   paths: ArtefactPaths;
   onOutput: ((bytes: Uint8Array) => void) | undefined;
@@ -79,6 +82,7 @@ class Tail {
   readonly #world: World;
   readonly #claimant: string;
   readonly #name: string;
+  readonly #nics: readonly NicSpec[];
   #followed: Followed | undefined;
   #live: LivePrimary | undefined;
   /** Promotion requests that came in by the control socket. */
@@ -89,6 +93,7 @@ class Tail {
   constructor(world: World, options: TailOptions) {
     this.#world = world;
     this.#options = options;
+    this.#nics = options.net.map(parseNicSpec);
     this.#claimant = world.uniqueId();
     this.#name = `${world.processName} ${this.#claimant.slice(0, 8)}`;
     if (options.autoPromote && !options.sources.every(isRemote)) {
@@ -110,6 +115,7 @@ class Tail {
       for (let attempt = 0; ; attempt += 1) {
         const followed = remote ? await this.#findPrimary(attempt) : await this.#openFile();
         this.#followed = followed;
+        this.#checkNics(followed);
         if (signal.aborted) followed.drain();
         const {end, verdict} = await this.#follow(followed);
         const {verified, ended} = followed.follower.journal;
@@ -293,9 +299,11 @@ class Tail {
       {listen: listen === undefined ? undefined : parseEndpoint(listen, '--listen'), arbiter, timing},
       {path, lineageId: point.lineageId, generation, claimant: this.#claimant, note},
     );
+    const nics = await openNics(this.#world, this.#nics);
     const console = this.#world.openConsole(() => this.#live?.stop('stopped'));
     try {
-      const primary = follower.goLive({...this.#parts(), point, file, console, followers: replicating.followers});
+      const {followers} = replicating;
+      const primary = follower.goLive({...this.#parts(), point, file, console, nics, followers});
       this.#live = new LivePrimary({primary, replicating, generation, by: this.#world.processName});
       const {position} = follower.machine;
       note(`live from position ${position}, generation ${generation}`);
@@ -305,9 +313,24 @@ class Tail {
       return await this.#live.run(signal);
     } finally {
       console.close();
+      for (const nic of nics) nic.close();
       await replicating.close('stopped');
       follower.close();
     }
+  }
+
+  /** A backup that could not reach the network would save nobody. Throws FtvmError `usage`. */
+  #checkNics({follower}: Followed): void {
+    const {length: nicCount} = follower.header.config.nics;
+    matchNics(this.#nics, nicCount);
+    if (!this.#options.autoPromote || this.#nics.length === nicCount) return;
+    throw new FtvmError(
+      'usage',
+      `--auto-promote needs one --net for each of the guest's NICs, of which it has ${nicCount}`,
+      {
+        hint: 'Plug this host into the same network as the primary: --net stream:unix:/run/switch.sock.',
+      },
+    );
   }
 
   /** What the world gives a follower that goes live. */

@@ -6,6 +6,7 @@ import type {Console} from '../host/console.ts';
 import type {ControlReply, ControlRequest} from '../host/control-socket.ts';
 import type {Endpoint} from '../host/endpoint.ts';
 import type {HostClock} from '../host/monotonic-clock.ts';
+import type {Nic, NicAddress} from '../host/nic/nic.ts';
 import type {LogHeader} from '../logformat/record.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';
 import type {LogStore} from '../session/log-sink.ts';
@@ -35,6 +36,8 @@ export interface World {
   openArbiter(spec: string): Promise<Arbiter>;
   /** `onEscape`: the user wants to leave. */
   openConsole(onEscape: () => void): Console;
+  /** Plugs a NIC in. A switch that does not answer yet is waited for in the background. Throws FtvmError for one that can never be used. */
+  openNic(address: NicAddress): Promise<Nic>;
   /** Answers at the control socket of the session that writes the log `path`. */
   control(path: string, handle: (request: ControlRequest) => Promise<ControlReply>): Promise<{close(): void}>;
   /** The machine that a log's header describes, at power-on. */

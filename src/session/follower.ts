@@ -6,9 +6,11 @@ import type {MachineInterface} from '../emulator/machine-interface.ts';
 import {FtvmError} from '../errors.ts';
 import type {Console} from '../host/console.ts';
 import type {HostClock} from '../host/monotonic-clock.ts';
+import type {Nic} from '../host/nic/nic.ts';
 import {LogWriter} from '../logformat/log-writer.ts';
 import type {LogHeader} from '../logformat/record.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
+import {AddressLearner} from './announcement.ts';
 import {CheckJournal} from './check-journal.ts';
 import {OutputDigest, StateDigest} from './digests.ts';
 import type {LogStore} from './log-sink.ts';
@@ -46,6 +48,7 @@ export class Follower {
   readonly #stateDigest: StateDigest;
   readonly #outputDigest: OutputDigest;
   readonly #gate: OutputGate;
+  readonly #addresses: AddressLearner;
   readonly #closeMachine: () => void;
   readonly #session: Session;
 
@@ -73,8 +76,12 @@ export class Follower {
       ...(options.onDigest === undefined ? {} : {onDigest: options.onDigest}),
     });
     if (parts.startsAfter !== undefined) this.#journal.startFrom(parts.startsAfter, machine);
+    this.#addresses = new AddressLearner(parts.header.config.nics.map(({mac}) => mac));
     this.#gate = new OutputGate({
-      sink: options.sink,
+      sink: (output) => {
+        this.#addresses.observe(output);
+        options.sink(output);
+      },
       allowedThrough: () => queue.releasedThrough,
       releasedThrough: machine.outputOrdinal,
     });
@@ -114,12 +121,13 @@ export class Follower {
 
   /**
    * Goes live (DESIGN 7): a `takeover` record at the last boundary, outputs that had not left, time. `point` is where the log
-   * ends and `file` appends there. The primary's `run` is the caller's.
+   * ends and `file` appends there. The network hears at once where the guest is now. The primary's `run` is the caller's.
    */
   goLive(parts: {
     point: StreamPoint;
     file: LogStore;
     console: Console;
+    nics: readonly Nic[];
     followers: Followers;
     clock: HostClock;
     entropy(lengthBytes: number): Uint8Array;
@@ -133,6 +141,7 @@ export class Follower {
       });
     }
     const {releasedThrough} = this.#gate;
+    const held = this.#gate.takeHeld();
     const writer = new LogWriter(parts.point);
     writer.append({
       kind: 'takeover',
@@ -148,16 +157,21 @@ export class Follower {
       writer,
       file: parts.file,
       console: parts.console,
+      nics: parts.nics,
       clock: parts.clock,
       clockMode: this.header.config.clock,
       entropy: (lengthBytes) => parts.entropy(lengthBytes),
       followers: parts.followers,
       durable: this.header.disks.length > 0,
       releasedThrough,
-      held: this.#gate.takeHeld(),
+      held,
       coveredThrough: this.#journal.coveredThrough,
     });
     primary.source.deliverFirst(this.#timeGap(parts.clock));
+    for (const output of held) this.#addresses.observe(output);
+    parts.nics.forEach((port, nic) => {
+      for (const frame of this.#addresses.announcements(nic)) port.send(frame);
+    });
     return primary;
   }
 

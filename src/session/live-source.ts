@@ -1,10 +1,11 @@
-// The live source: what happens in the world becomes inputs. Console bytes, completed disk requests, random bytes, time. It sleeps
+// The live source: what happens in the world becomes inputs. Console bytes, packets, completed disk requests, random bytes, time. It sleeps
 // while the guest waits, and gives the host's event loop its turn between slices.
 
 import type {Input} from '../emulator/input.ts';
 import type {MachineInterface, Stop} from '../emulator/machine-interface.ts';
 import type {Console} from '../host/console.ts';
 import type {HostClock} from '../host/monotonic-clock.ts';
+import type {Nic} from '../host/nic/nic.ts';
 import {LiveClock} from './live-clock.ts';
 import type {Slice, Source, SourceEnd} from './session.ts';
 import {breathe, Wakeup} from './wakeup.ts';
@@ -18,10 +19,14 @@ const LEAST_SLICE_STEPS = 10_000;
 const MOST_SLICE_STEPS = 100_000_000;
 /** Console bytes in one input. */
 const CONSOLE_INPUT_LIMIT_BYTES = 32 * 1024;
+/** Frames in one input: as many as the card's ring has buffers, and half a record (docs/log-format.md). The rest waits in the host. */
+const PACKET_INPUT_LIMITS = {frames: 256, bytes: 512 * 1024};
 
 export type LiveSourceParts = {
   clock: HostClock;
   console: Console;
+  /** One for each of the machine's NICs, in order; or none, when nothing is plugged in. */
+  nics: readonly Nic[];
   /** Random bytes, as many as asked for. */
   entropy(lengthBytes: number): Uint8Array;
   /** `real` keeps the guest's time near the host's; `virtual` never sleeps while a timer runs. */
@@ -49,6 +54,7 @@ export class LiveSource implements Source {
   constructor(parts: LiveSourceParts) {
     this.#parts = parts;
     parts.console.onInput(() => this.#wakeup.signal());
+    for (const nic of parts.nics) nic.onFrames(() => this.#wakeup.signal());
   }
 
   /** Ends the session at the next boundary. */
@@ -88,7 +94,7 @@ export class LiveSource implements Source {
       if (inputs.length > 0) return this.#slice(machine, this.#dated(machine, stop, inputs));
       if (stop.kind !== 'idle') break;
       const waitMs = this.#waitMs(stop.deadlineTicks);
-      if (waitMs === 'never' && this.#parts.console.ended && this.#barrier === undefined) return 'stuck';
+      if (waitMs === 'never' && this.#nobodyCanWake()) return 'stuck';
       const outputMs = this.#outputWaitMs();
       if (outputMs === 0) return {inputs: [], until: machine.position};
       if (waitMs === 0) break;
@@ -110,7 +116,16 @@ export class LiveSource implements Source {
     if (entropyBytes > 0) inputs.push({kind: 'entropy', bytes: this.#parts.entropy(entropyBytes)});
     const room = Math.min(machine.consoleRoomBytes, this.#parts.console.pendingBytes, CONSOLE_INPUT_LIMIT_BYTES);
     if (room > 0) inputs.push({kind: 'console', bytes: this.#parts.console.take(room)});
+    this.#parts.nics.forEach((port, nic) => {
+      const frames = port.take(PACKET_INPUT_LIMITS);
+      if (frames.length > 0) inputs.push({kind: 'packet', nic, frames});
+    });
     return inputs;
+  }
+
+  /** Nothing outside is left that could become an input. */
+  #nobodyCanWake(): boolean {
+    return this.#parts.console.ended && this.#parts.nics.length === 0 && this.#barrier === undefined;
   }
 
   /** How many of a disk's requests are complete: in order, a FLUSH only when what came before it is durable. */

@@ -5,6 +5,7 @@ import type {MachineInterface} from '../emulator/machine-interface.ts';
 import type {Output} from '../emulator/output.ts';
 import type {Console} from '../host/console.ts';
 import type {HostClock} from '../host/monotonic-clock.ts';
+import type {Nic} from '../host/nic/nic.ts';
 import type {LogWriter} from '../logformat/log-writer.ts';
 import type {EndReason} from '../logformat/record.ts';
 import type {OutputDigest, StateDigest} from './digests.ts';
@@ -47,6 +48,8 @@ export type PrimaryParts = {
   writer: LogWriter;
   file: LogStore;
   console: Console;
+  /** One for each of the machine's NICs, in order; or none, when nothing is plugged in. */
+  nics: readonly Nic[];
   clock: HostClock;
   clockMode: 'real' | 'virtual';
   entropy(lengthBytes: number): Uint8Array;
@@ -96,6 +99,7 @@ export class Primary {
     this.source = new LiveSource({
       clock: parts.clock,
       console: parts.console,
+      nics: parts.nics,
       entropy: (lengthBytes) => parts.entropy(lengthBytes),
       clockMode: parts.clockMode,
       outputDueNs: () => this.#journal.outputDueNs,
@@ -175,6 +179,7 @@ export class Primary {
 
   #emit(output: Output): void {
     if (output.kind === 'console') this.#parts.console.write(output.bytes);
+    else this.#parts.nics[output.nic]?.send(output.bytes);
   }
 }
 

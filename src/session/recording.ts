@@ -12,6 +12,7 @@ import {controlSocketPath} from '../host/control-socket.ts';
 import {DiskImage} from '../host/disk-image.ts';
 import {LogFileWriter} from '../host/log-file.ts';
 import {HOST_CLOCK, type HostClock} from '../host/monotonic-clock.ts';
+import type {Nic} from '../host/nic/nic.ts';
 import {FORMAT_VERSION} from '../logformat/limits.ts';
 import {LogWriter} from '../logformat/log-writer.ts';
 import {encodePreamble} from '../logformat/preamble.ts';
@@ -34,6 +35,8 @@ export type RecordOptions = {
   ramBytes: number;
   clock: 'real' | 'virtual';
   disks: readonly string[];
+  /** What is plugged in where, and each card's MAC. */
+  nics: readonly {mac: Uint8Array; nic: Nic}[];
   reboot: boolean;
   console: Console;
   followers: Followers;
@@ -56,7 +59,8 @@ export async function startRecording(options: RecordOptions): Promise<Primary> {
   const file = await LogFileWriter.create(options.logPath, {overwrite: options.overwrite});
   const {console, followers, durable} = options;
   const entropy = (lengthBytes: number): Uint8Array => new Uint8Array(randomBytes(lengthBytes));
-  return powerOn({header, machine, file, console, followers, durable, clock: HOST_CLOCK, entropy});
+  const nics = options.nics.map(({nic}) => nic);
+  return powerOn({header, machine, file, console, nics, followers, durable, clock: HOST_CLOCK, entropy});
 }
 
 /** The primary of a machine at power-on, with an empty log. */
@@ -65,6 +69,7 @@ export async function powerOn(parts: {
   machine: MachineInterface;
   file: LogStore;
   console: Console;
+  nics: readonly Nic[];
   followers: Followers;
   durable: boolean;
   clock: HostClock;
@@ -107,7 +112,7 @@ async function describe(options: RecordOptions, disks: readonly DiskImage[]): Pr
     stepsPerTick: STEPS_PER_TICK,
     clock: options.clock,
     disks: disks.map(({sizeBytes}) => ({sizeBytes})),
-    nics: [],
+    nics: options.nics.map(({mac}) => ({mac})),
     entropy: !virtual,
     reboot: options.reboot,
   };
