@@ -121,9 +121,14 @@ export class ChannelFeed implements FrameFeed {
     }
   }
 
+  /** Whether the primary is still read, and heard by. */
+  get open(): boolean {
+    return !this.#draining && this.#end === undefined;
+  }
+
   /** Says that this follower could go live, and what it read in the arbiter's store. */
   ready(nonce: string): void {
-    this.#link.send({kind: 'ready', nonce});
+    if (this.open) this.#link.send({kind: 'ready', nonce});
   }
 
   /** `next` gives what was received, then undefined. Nothing more is read or acknowledged, for good. */
@@ -154,7 +159,7 @@ export class ChannelFeed implements FrameFeed {
     try {
       this.#handle(message);
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
@@ -194,6 +199,10 @@ export class ChannelFeed implements FrameFeed {
         if (message.bye.reason === 'refused') {
           throw new FtvmError('network', `${this.#link.peer} refused: ${message.bye.message ?? 'no reason given'}`);
         }
+        if (message.bye.reason === 'silent') {
+          this.#finish({kind: 'lost', message: `it gave this side up: ${message.bye.message ?? 'silence'}`});
+          return;
+        }
         this.#finish({kind: 'bye', reason: message.bye.reason});
         return;
       default:
@@ -214,7 +223,7 @@ export class ChannelFeed implements FrameFeed {
       const first = frame.firstOrdinal === 1n ? PREAMBLE_BYTES : 0;
       const whole = Uint8Array.from(this.#unwritten.subarray(0, first + frame.lengthBytes));
       this.#unwritten = this.#unwritten.subarray(whole.length);
-      this.#parts.append(whole).catch((error: unknown) => this.#fail(error));
+      this.#parts.append(whole).catch((error: unknown) => this.fail(error));
       this.#queue.push(frame);
       this.#backlogBytes += frame.lengthBytes;
     }
@@ -237,7 +246,7 @@ export class ChannelFeed implements FrameFeed {
     this.#syncWanted = undefined;
     this.#parts.sync().then(
       () => this.#link.send({kind: 'synced', ordinal: through}),
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => this.fail(error),
     );
   }
 
@@ -255,7 +264,8 @@ export class ChannelFeed implements FrameFeed {
     this.#acknowledge();
   }
 
-  #fail(error: unknown): void {
+  /** Following cannot go on: the primary is told, and `next` throws. */
+  fail(error: unknown): void {
     this.#failure ??= error;
     const {message} = error as Error;
     this.close('failed', message);

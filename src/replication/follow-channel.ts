@@ -18,6 +18,8 @@ import type {World} from './world.ts';
 
 /** A guest that has run less is replayed from power-on, which is quicker than sending its state. */
 const REPLAY_LIMIT_STEPS = 50_000_000n;
+/** Pause between two attempts to reach the arbiter. */
+const RETRY_MS = 250;
 
 export type FollowChannelOptions = Omit<FollowerOptions, 'feed' | 'join' | 'logPath' | 'build'> & {
   paths: ArtefactPaths;
@@ -71,15 +73,29 @@ export async function followChannel(
     });
     const spec = follower.header.arbiter;
     const arbiter = spec === null ? undefined : await world.openArbiter(spec);
-    if (options.eligible) {
-      const nonce = arbiter === undefined ? '' : await arbiter.getNonce(welcome.lineageId, welcome.nonceName);
-      feed.ready(nonce ?? '');
-    }
+    if (options.eligible) void proveReady(feed, welcome, arbiter);
     return {feed, file, follower, welcome, arbiter};
   } catch (error) {
     feed.close('failed', error instanceof Error ? error.message : undefined);
     await file.close();
     throw error;
+  }
+}
+
+/** Reads the primary's nonce in the arbiter's store. While that cannot be reached the follower follows, and is no backup. */
+async function proveReady(feed: ChannelFeed, welcome: Welcome, arbiter: Arbiter | undefined): Promise<void> {
+  while (feed.open) {
+    try {
+      const nonce = arbiter === undefined ? '' : await arbiter.getNonce(welcome.lineageId, welcome.nonceName);
+      feed.ready(nonce ?? '');
+      return;
+    } catch (error) {
+      if (!(error instanceof FtvmError) || error.code !== 'arbiterUnreachable') {
+        feed.fail(error);
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
   }
 }
 

@@ -99,11 +99,20 @@ export class FollowerLink {
     this.#close('farewell', true);
   }
 
-  /** Breaks with a follower that is silent or wrong. */
+  /** Breaks with a follower that is wrong: it shall not come again. */
   drop(reason: string): void {
-    this.#link.send({kind: 'bye', bye: {reason: 'refused', message: reason}});
+    this.#break('refused', reason);
+  }
+
+  /** Breaks with a follower that was silent: should it live, it finds out who is primary. */
+  giveUp(reason: string): void {
+    this.#break('silent', reason);
+  }
+
+  #break(kind: 'refused' | 'silent', message: string): void {
+    this.#link.send({kind: 'bye', bye: {reason: kind, message}});
     this.#link.end();
-    this.#close(reason, false);
+    this.#close(message, false);
   }
 
   #receive(message: Message): void {

@@ -329,7 +329,7 @@ export class PrimaryReplication implements Followers {
     const {backup} = this;
     const {takeoverMs} = this.#parts.timing;
     if (backup !== undefined && this.#parts.nowMs() - backup.lastHeardMs > takeoverMs)
-      backup.drop(`nothing was heard for ${takeoverMs} ms`);
+      backup.giveUp(`nothing was heard for ${takeoverMs} ms`);
     for (const follower of this.#followers) follower.heartbeat();
   }
 

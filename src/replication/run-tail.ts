@@ -245,6 +245,8 @@ class Tail {
       if (!chosen) return {end, verdict: follow && channel !== undefined ? 'lookAgain' : 'done'};
       return {end, verdict: (await this.#win(followed)) ? 'goLive' : 'lookAgain'};
     }
+    // Its primary has lost the guest to another, who is to be found.
+    if (ended === 'superseded' && follow && channel !== undefined) return {end, verdict: 'lookAgain'};
     if (this.#requestedMs !== undefined) return {end, verdict: (await this.#win(followed)) ? 'goLive' : 'lookAgain'};
     if (channel?.end?.kind !== 'lost' || !follow) return {end, verdict: 'done'};
     if (autoPromote) {
