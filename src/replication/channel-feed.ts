@@ -15,6 +15,10 @@ import {CHANNEL_PROTOCOL, type Message, type StateEnd, type Welcome} from './mes
 const BACKLOG_LIMIT_BYTES = 64 << 20;
 /** Execution is reported at least so often; it is a sign of life as well. */
 const REPORT_INTERVAL_MS = 20;
+/** How long a primary may take to greet. */
+const GREETING_LIMIT_MS = 10_000;
+/** The part of a state that is not pages: registers, devices, queues. */
+const TABLE_LIMIT_BYTES = 64 << 20;
 
 /** Why the channel ended: a farewell with its reason, or the primary is lost. */
 export type ChannelEnd = {kind: 'bye'; reason: string} | {kind: 'lost'; message: string};
@@ -52,7 +56,8 @@ export class ChannelFeed implements FrameFeed {
   #draining = false;
   /** The last record that the primary wants on this side's disk. */
   #syncWanted: bigint | undefined;
-  #takeoverMs = Number.POSITIVE_INFINITY;
+  #takeoverMs = GREETING_LIMIT_MS;
+  #stateRequested = false;
   #lastHeardMs: number;
   #lastTickMs: number;
 
@@ -103,6 +108,7 @@ export class ChannelFeed implements FrameFeed {
 
   /** Asks for the primary's state. */
   requestState(): void {
+    this.#stateRequested = true;
     this.#link.send({kind: 'sendState'});
   }
 
@@ -189,7 +195,7 @@ export class ChannelFeed implements FrameFeed {
         this.#addState({kind: 'pages', bytes: message.bytes});
         return;
       case 'table':
-        this.#table.push(message.bytes);
+        this.#addTable(message.bytes);
         return;
       case 'stateEnd':
         this.#addState({kind: 'end', table: Buffer.concat(this.#table), end: message.end});
@@ -210,7 +216,15 @@ export class ChannelFeed implements FrameFeed {
     }
   }
 
+  #addTable(bytes: Uint8Array): void {
+    const lengthBytes = this.#table.reduce((sum, {length}) => sum + length, bytes.length);
+    if (!this.#stateRequested || lengthBytes > TABLE_LIMIT_BYTES)
+      throw new FtvmError('network', 'the primary sent a state that nobody asked for');
+    this.#table.push(bytes);
+  }
+
   #addState(part: StatePart): void {
+    if (!this.#stateRequested) throw new FtvmError('network', 'the primary sent a state that nobody asked for');
     this.#state.push(part);
     this.#stateWakeup.signal();
   }

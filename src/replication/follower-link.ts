@@ -117,6 +117,10 @@ export class FollowerLink {
 
   #receive(message: Message): void {
     this.lastHeardMs = this.#port.nowMs();
+    if (this.#hello === undefined && message.kind !== 'hello' && message.kind !== 'bye') {
+      this.drop(`a ${message.kind} message before a greeting`);
+      return;
+    }
     switch (message.kind) {
       case 'hello':
         this.#welcome(message.hello).catch((error: Error) => this.drop(error.message));

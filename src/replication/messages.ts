@@ -81,6 +81,8 @@ const TYPES = {
   synced: 15,
 } as const;
 const HEADER_BYTES = 5;
+/** Followers' names stand in logs and on terminals. */
+const PRINTABLE_NAME = /^[\x20-\x7e]{1,200}$/;
 
 /** Bytes of the stream in one message. */
 export const MAX_CHUNK_BYTES = 256 * 1024;
@@ -225,6 +227,7 @@ function checkedHello(value: Record<string, unknown>): Hello {
   if (
     typeof protocol !== 'number' ||
     typeof name !== 'string' ||
+    !PRINTABLE_NAME.test(name) ||
     !idIsRight ||
     !isOffset(offset) ||
     typeof eligible !== 'boolean'
@@ -266,7 +269,14 @@ function checkedStateEnd(value: Record<string, unknown>): StateEnd {
 function checkedBye(value: Record<string, unknown>): Bye {
   const {reason, message} = value;
   if (typeof reason !== 'string') throw malformed('a farewell without a reason');
-  return typeof message === 'string' ? {reason, message} : {reason};
+  return typeof message === 'string'
+    ? {reason: printable(reason), message: printable(message)}
+    : {reason: printable(reason)};
+}
+
+/** What a peer says is shown to people: it must not move their cursors. */
+function printable(text: string): string {
+  return text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ');
 }
 
 function isOffset(value: unknown): value is string {

@@ -19,6 +19,9 @@ const FAREWELL_MS = 5000;
 const ADVANCE_INTERVAL_MS = 10;
 /** Pause between two attempts to reach the arbiter. */
 const RETRY_MS = 250;
+/** Followers report every 50 ms. Whoever says nothing for so long is gone, backup or not. */
+const SILENT_FOLLOWER_MS = 10_000;
+const FOLLOWERS_LIMIT = 256;
 
 /** What replication asks of the primary that it serves. */
 export type PrimaryPort = {
@@ -151,6 +154,7 @@ export class PrimaryReplication implements Followers {
       closed: (gone, reason) => this.#lost(gone, reason),
     });
     this.#followers.add(follower);
+    if (this.#followers.size > FOLLOWERS_LIMIT) follower.drop(`${FOLLOWERS_LIMIT} followers are here already`);
   }
 
   // Followers: what the output gate and the log tell and ask
@@ -331,6 +335,15 @@ export class PrimaryReplication implements Followers {
     if (backup !== undefined && this.#parts.nowMs() - backup.lastHeardMs > takeoverMs)
       backup.giveUp(`nothing was heard for ${takeoverMs} ms`);
     for (const follower of this.#followers) follower.heartbeat();
+    // If it was this process that stood still, what came meanwhile is heard before.
+    setImmediate(() => this.#dropSilent());
+  }
+
+  #dropSilent(): void {
+    for (const follower of this.#followers) {
+      if (this.#parts.nowMs() - follower.lastHeardMs > SILENT_FOLLOWER_MS)
+        follower.drop(`nothing was heard for ${SILENT_FOLLOWER_MS} ms`);
+    }
   }
 
   /** Our own loop stood still so long that the backup may have taken over: nothing leaves before the arbiter has confirmed us. */
