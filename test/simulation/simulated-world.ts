@@ -4,30 +4,34 @@
 import {FtvmError} from '../../src/errors.ts';
 import type {Console} from '../../src/host/console.ts';
 import type {Endpoint} from '../../src/host/endpoint.ts';
-import type {Arbiter, Claim, ClaimResult} from '../../src/replication/arbiter.ts';
-import type {LogBytes} from '../../src/replication/follower-link.ts';
-import type {Link, LinkEvents} from '../../src/replication/link.ts';
-import {encodeMessage, type Message, MessageReader} from '../../src/replication/messages.ts';
+import type {Link} from '../../src/replication/link.ts';
+import type {Message} from '../../src/replication/messages.ts';
 import type {World} from '../../src/replication/world.ts';
 import type {LogStore} from '../../src/session/log-sink.ts';
 import type {Random} from './random.ts';
+import {ArbiterStore, SimulatedArbiter} from './simulated-arbiter.ts';
+import {type CrashPoint, SimulatedFile, simulatedReader, simulatedStore} from './simulated-disk.ts';
+import {SimulatedLink} from './simulated-link.ts';
 import {ToyMachine} from './toy-machine.ts';
 import type {SimulatedProcess, VirtualTime} from './virtual-time.ts';
 
 /** A message on its way: 0.1 to 2 ms. A connection that breaks is noticed after as long, if the peer's host lives. */
 const LEAST_DELAY_MS = 0.1;
 const MOST_DELAY_MS = 2;
-/** How often a cut connection tries again. */
-const RESEND_MS = 20;
+
+/** Bytes that left; the generation: the highest that the arbiter had given to that process. */
+export type Shown = {host: string; process: string; generation: number; bytes: Uint8Array; atMs: number};
 
 export type Host = {
   name: string;
   process: SimulatedProcess;
+  /** Its present process's name for others: names its claims, and it as a backup. */
+  processName: string;
   files: Map<string, SimulatedFile>;
   listeners: Map<number, (link: Link) => void>;
   links: Set<SimulatedLink>;
-  /** Bytes that its process has shown to the outside, with the generation under which it did. */
-  shown: {bytes: Uint8Array; atMs: number}[];
+  /** Its process is killed when it reaches this point for the `left`th time. */
+  crash: {point: CrashPoint; left: number} | undefined;
 };
 
 export class SimulatedNetwork {
@@ -36,7 +40,14 @@ export class SimulatedNetwork {
   readonly hosts = new Map<string, Host>();
   /** Pairs of hosts that cannot reach each other: `a|b` in both orders. */
   readonly cuts = new Set<string>();
-  readonly arbiter = new SimulatedStore();
+  readonly arbiter = new ArbiterStore();
+  /** What has left, in order. */
+  readonly shown: Shown[] = [];
+  /** Longest additional delay of a message. */
+  slownessMs = 0;
+  /** Changes what is sent: canaries plant faults here. */
+  tamper: (message: Message) => Message = (message) => message;
+  onKill: (host: Host) => void = () => {};
   #nextId = 1;
 
   constructor(time: VirtualTime, random: Random) {
@@ -48,27 +59,35 @@ export class SimulatedNetwork {
     const host: Host = {
       name,
       process: {name, state: 'running'},
+      processName: '',
       files: new Map(),
       listeners: new Map(),
       links: new Set(),
-      shown: [],
+      crash: undefined,
     };
     this.hosts.set(name, host);
     return host;
   }
 
-  cut(a: string, b: string): void {
-    this.cuts.add(`${a}|${b}`).add(`${b}|${a}`);
+  /** `oneWay`: only what `a` sends is held back. */
+  cut(a: string, b: string, {oneWay = false}: {oneWay?: boolean} = {}): void {
+    this.cuts.add(`${a}|${b}`);
+    if (!oneWay) this.cuts.add(`${b}|${a}`);
   }
 
-  heal(a: string, b: string): void {
-    this.cuts.delete(`${a}|${b}`);
-    this.cuts.delete(`${b}|${a}`);
+  reached(host: Host, process: SimulatedProcess, point: CrashPoint): void {
+    const {crash} = host;
+    if (crash === undefined || host.process !== process || crash.point !== point) return;
+    crash.left -= 1;
+    if (crash.left <= 0) this.kill(host, {silently: false});
   }
 
   /** SIGKILL. The peers see the connection break, unless the whole host is gone (`silently`) or they cannot reach it. */
   kill(host: Host, {silently}: {silently: boolean}): void {
+    if (host.process.state === 'dead') return;
+    this.onKill(host);
     host.process.state = 'dead';
+    host.crash = undefined;
     host.listeners.clear();
     for (const link of host.links) {
       link.abandon();
@@ -84,20 +103,22 @@ export class SimulatedNetwork {
   }
 
   delay(): number {
-    return LEAST_DELAY_MS + this.random.unit() * (MOST_DELAY_MS - LEAST_DELAY_MS);
+    return LEAST_DELAY_MS + this.random.unit() * (MOST_DELAY_MS - LEAST_DELAY_MS + this.slownessMs);
   }
 
   worldOf(host: Host): World {
     const {time, random} = this;
     const id = this.#nextId++;
     const {process} = host;
+    const processName = `${host.name}${id}`;
+    host.processName = processName;
     let ids = 0;
     return {
       clock: {nowNs: () => BigInt(Math.round(time.nowMs * 1e6)), wallNs: () => BigInt(Math.round(Date.now() * 1e6))},
       nowMs: () => time.nowMs,
       entropy: (lengthBytes) => Uint8Array.from({length: lengthBytes}, () => random.below(256)),
-      uniqueId: () => `${host.name}-${id}-${ids++}`,
-      processName: `${host.name}-${id}`,
+      uniqueId: () => `${processName}-${ids++}`,
+      processName,
       connect: (endpoint) => this.#connect(host, process, endpoint),
       listen: async (endpoint, onLink) => {
         if (process.state !== 'dead') host.listeners.set(endpoint.port, onLink);
@@ -112,12 +133,19 @@ export class SimulatedNetwork {
         file.truncate(sizeBytes);
         return this.#store(host, process, path);
       },
-      readLog: async (path, {offset}) => this.#reader(host, path, offset),
-      openArbiter: async () => new SimulatedArbiter(this, host, process),
+      readLog: async (path, {offset}) => simulatedReader(this.#file(host, path), offset),
+      openArbiter: async () =>
+        new SimulatedArbiter({
+          store: this.arbiter,
+          hostName: host.name,
+          processName,
+          process,
+          after: (ms, run) => time.after(ms, process, run),
+          delayMs: () => this.delay(),
+          unit: () => random.unit(),
+        }),
       openConsole: () => new SimulatedConsole(this, host, process),
-      openNic: async () => {
-        throw new FtvmError('usage', 'the simulated world has no NICs');
-      },
+      openNic: () => Promise.reject(new FtvmError('usage', 'the toy machine has no NIC')),
       control: async () => ({close: () => {}}),
       buildMachine: async (header) => ({machine: new ToyMachine(header.config.stepsPerTick), close: () => {}}),
     };
@@ -130,39 +158,9 @@ export class SimulatedNetwork {
   }
 
   #store(host: Host, process: SimulatedProcess, path: string): LogStore {
-    const file = this.#file(host, path);
     const {time, random} = this;
-    let ready = 0;
-    const done = (ms: number): Promise<void> => {
-      // Writes complete in order.
-      ready = Math.max(ready, time.nowMs + ms);
-      return new Promise((resolve) => time.after(ready - time.nowMs, process, resolve));
-    };
-    return {
-      async append(bytes) {
-        const copy = Buffer.from(bytes);
-        await done(0.05 + random.unit() * 0.5);
-        file.append(copy);
-      },
-      sync: () => done(1 + random.unit() * 5),
-      close: () => done(0),
-      get sizeBytes() {
-        return file.sizeBytes;
-      },
-    };
-  }
-
-  #reader(host: Host, path: string, offset: number): LogBytes {
-    const file = this.#file(host, path);
-    let at = offset;
-    return {
-      async next() {
-        const bytes = file.read(at, 65_536);
-        at += bytes.length;
-        return bytes;
-      },
-      close: async () => {},
-    };
+    const reached = (point: CrashPoint): void => this.reached(host, process, point);
+    return simulatedStore({file: this.#file(host, path), time, random, process, reached});
   }
 
   async #connect(from: Host, process: SimulatedProcess, endpoint: Endpoint): Promise<Link> {
@@ -178,160 +176,6 @@ export class SimulatedNetwork {
     there.other = here;
     this.time.after(this.delay(), to.process, () => onLink(there));
     return here;
-  }
-}
-
-/** A file that survives its process. */
-export class SimulatedFile {
-  #bytes = new Uint8Array(4096);
-  sizeBytes = 0;
-
-  append(bytes: Uint8Array): void {
-    const needed = this.sizeBytes + bytes.length;
-    if (needed > this.#bytes.length) {
-      const larger = new Uint8Array(2 * needed);
-      larger.set(this.#bytes.subarray(0, this.sizeBytes));
-      this.#bytes = larger;
-    }
-    this.#bytes.set(bytes, this.sizeBytes);
-    this.sizeBytes = needed;
-  }
-
-  truncate(sizeBytes: number): void {
-    this.sizeBytes = sizeBytes;
-  }
-
-  read(offset: number, limitBytes: number): Uint8Array {
-    return this.#bytes.slice(offset, Math.min(offset + limitBytes, this.sizeBytes));
-  }
-}
-
-class SimulatedLink implements Link {
-  readonly peer: string;
-  readonly host: Host;
-  readonly #process: SimulatedProcess;
-  readonly congested = false;
-  other: SimulatedLink | undefined;
-  readonly #network: SimulatedNetwork;
-  readonly #messages = new MessageReader();
-  #events: LinkEvents | undefined;
-  #early: (() => void)[] = [];
-  #paused: (() => void)[] | undefined;
-  #closed = false;
-  /** What was sent and has not arrived. */
-  readonly #inFlight: {atMs: number; event: () => void}[] = [];
-  /** When the last one sent will arrive. */
-  #lastArrivalMs = 0;
-
-  constructor(network: SimulatedNetwork, host: Host, process: SimulatedProcess, peer: string) {
-    this.#network = network;
-    this.host = host;
-    this.#process = process;
-    this.peer = peer;
-    host.links.add(this);
-  }
-
-  start(events: LinkEvents): void {
-    this.#events = events;
-    for (const event of this.#early) event();
-    this.#early = [];
-  }
-
-  send(message: Message): void {
-    this.#transmit(encodeMessage(message));
-  }
-
-  pause(): void {
-    this.#paused ??= [];
-  }
-
-  resume(): void {
-    const waiting = this.#paused ?? [];
-    this.#paused = undefined;
-    for (const event of waiting) event();
-  }
-
-  end(): void {
-    if (this.#closed) return;
-    this.#forget();
-    this.#deliver(() => this.other?.closeByPeer('the connection broke'));
-  }
-
-  destroy(): void {
-    this.end();
-  }
-
-  /** The process behind this end is gone. */
-  abandon(): void {
-    this.#forget();
-  }
-
-  breakAfter(ms: number, reason: string): void {
-    this.#network.time.after(ms, this.#process, () => this.closeByPeer(reason));
-  }
-
-  receive(bytes: Uint8Array): void {
-    this.#happen(() => {
-      this.#messages.push(bytes);
-      for (
-        let message = this.#messages.next();
-        message !== undefined && !this.#closed;
-        message = this.#messages.next()
-      ) {
-        this.#events?.message(message);
-      }
-    });
-  }
-
-  closeByPeer(reason: string): void {
-    this.#happen(() => {
-      if (this.#closed) return;
-      this.#forget();
-      this.#events?.closed(reason);
-    });
-  }
-
-  #happen(event: () => void): void {
-    if (this.#closed) return;
-    if (this.#events === undefined) this.#early.push(event);
-    else if (this.#paused !== undefined) this.#paused.push(event);
-    else event();
-  }
-
-  #transmit(bytes: Uint8Array): void {
-    if (this.#closed) return;
-    const copy = Uint8Array.from(bytes);
-    this.#deliver(() => this.other?.receive(copy));
-  }
-
-  /** In order; a cut holds everything back, as TCP does, until it heals. */
-  #deliver(event: () => void): void {
-    const {time} = this.#network;
-    const {other} = this;
-    if (other === undefined) return;
-    this.#lastArrivalMs = Math.max(this.#lastArrivalMs + 0.001, time.nowMs + this.#network.delay());
-    this.#inFlight.push({atMs: this.#lastArrivalMs, event});
-    if (this.#inFlight.length === 1) this.#arriveLater(this.#lastArrivalMs);
-  }
-
-  #arriveLater(atMs: number): void {
-    const {time, cuts} = this.#network;
-    const {other} = this;
-    if (other === undefined) return;
-    time.after(Math.max(0, atMs - time.nowMs), other.#process, () => {
-      if (cuts.has(`${this.host.name}|${other.host.name}`)) {
-        this.#arriveLater(time.nowMs + RESEND_MS);
-        return;
-      }
-      this.#inFlight.shift()?.event();
-      const next = this.#inFlight.at(0);
-      if (next !== undefined) this.#arriveLater(next.atMs);
-    });
-  }
-
-  #forget(): void {
-    this.#closed = true;
-    this.host.links.delete(this);
   }
 }
 
@@ -361,8 +205,18 @@ class SimulatedConsole implements Console {
   }
 
   write(bytes: Uint8Array): void {
+    const network = this.#network;
+    const {name, processName} = this.#host;
+    network.reached(this.#host, this.#process, 'beforeShow');
     if (this.#process.state === 'dead') return;
-    this.#host.shown.push({bytes: Uint8Array.from(bytes), atMs: this.#network.time.nowMs});
+    network.shown.push({
+      host: name,
+      process: processName,
+      generation: network.arbiter.heldBy(processName),
+      bytes: Uint8Array.from(bytes),
+      atMs: network.time.nowMs,
+    });
+    network.reached(this.#host, this.#process, 'afterShow');
   }
 
   onInput(listener: () => void): void {
@@ -379,74 +233,4 @@ class SimulatedConsole implements Console {
       this.#typeLater();
     });
   }
-}
-
-/** What the arbiter holds, and for whom it is out of reach. */
-export class SimulatedStore {
-  readonly claims = new Map<string, string>();
-  readonly nonces = new Map<string, string>();
-  readonly unreachableFor = new Set<string>();
-  /** Chance that an answer comes too late though the claim was made. */
-  lateAnswers = 0;
-  /** A planted fault: everybody wins. */
-  everybodyWins = false;
-}
-
-class SimulatedArbiter implements Arbiter {
-  readonly spec = 'dir:/simulated';
-  readonly #network: SimulatedNetwork;
-  readonly #host: Host;
-  readonly #process: SimulatedProcess;
-
-  constructor(network: SimulatedNetwork, host: Host, process: SimulatedProcess) {
-    this.#network = network;
-    this.#host = host;
-    this.#process = process;
-  }
-
-  async claim({lineageId, generation, claimant}: Claim): Promise<ClaimResult> {
-    const {arbiter} = this.#network;
-    await this.#roundTrip();
-    const key = `${lineageId}.${generation}`;
-    const holder = arbiter.claims.get(key) ?? claimant;
-    arbiter.claims.set(key, holder);
-    if (this.#network.random.unit() < arbiter.lateAnswers) throw unreachable('its answer came too late');
-    await this.#roundTrip();
-    return holder === claimant || arbiter.everybodyWins ? {kind: 'won'} : {kind: 'lost', by: holder};
-  }
-
-  async current(lineageId: string): Promise<{generation: number; claimant: string} | undefined> {
-    await this.#roundTrip();
-    let highest: {generation: number; claimant: string} | undefined;
-    for (const [key, claimant] of this.#network.arbiter.claims) {
-      const [id, generation] = key.split('.');
-      if (id === lineageId && Number(generation) > (highest?.generation ?? 0))
-        highest = {generation: Number(generation), claimant};
-    }
-    return highest;
-  }
-
-  async putNonce(lineageId: string, name: string, nonce: string): Promise<void> {
-    await this.#roundTrip();
-    this.#network.arbiter.nonces.set(`${lineageId}.${name}`, nonce);
-  }
-
-  async getNonce(lineageId: string, name: string): Promise<string | undefined> {
-    await this.#roundTrip();
-    return this.#network.arbiter.nonces.get(`${lineageId}.${name}`);
-  }
-
-  async close(): Promise<void> {}
-
-  async #roundTrip(): Promise<void> {
-    const {time, arbiter} = this.#network;
-    await new Promise<void>((resolve) => time.after(this.#network.delay(), this.#process, resolve));
-    if (!arbiter.unreachableFor.has(this.#host.name)) return;
-    await new Promise<void>((resolve) => time.after(100, this.#process, resolve));
-    throw unreachable('no answer');
-  }
-}
-
-function unreachable(what: string): FtvmError {
-  return new FtvmError('arbiterUnreachable', `the arbiter cannot be reached: ${what}`);
 }

@@ -7,13 +7,21 @@ import {LivePrimary, Replicating} from '../../src/replication/live-run.ts';
 import {runTail} from '../../src/replication/run-tail.ts';
 import {OutputDigest} from '../../src/session/digests.ts';
 import {powerOn} from '../../src/session/recording.ts';
+import {checkLife, readStanding} from './check-life.ts';
 import {Random} from './random.ts';
+import {CRASH_POINTS} from './simulated-disk.ts';
 import {type Host, SimulatedNetwork} from './simulated-world.ts';
-import {LINE_BYTES, ToyMachine} from './toy-machine.ts';
-import {VirtualTime} from './virtual-time.ts';
+import {ToyMachine} from './toy-machine.ts';
+import {type SimulatedProcess, VirtualTime} from './virtual-time.ts';
 
 export type Fault =
   | 'none'
+  /** Killed at the k-th append, output or message. */
+  | 'crashAtPoint'
+  | 'crashAndRestart'
+  | 'cutOneWay'
+  | 'slow'
+  | 'slowArbiter'
   | 'crash'
   | 'silentCrash'
   | 'pause'
@@ -42,18 +50,36 @@ export type SimulationResult = {
 
 const TIMING = {heartbeatMs: 50, takeoverMs: 200};
 const PORT = 1;
-const QUIET_MS = 2500;
+/** So long after the last fault the backup must be back, and the guest must go on. */
+const RECOVERY_MS = 1500;
+const QUIET_MS = 500;
+export const ALL_FAULTS: readonly Fault[] = [
+  'crash',
+  'silentCrash',
+  'crashAtPoint',
+  'crashAndRestart',
+  'pause',
+  'cut',
+  'cutOneWay',
+  'slow',
+  'slowArbiter',
+  'arbiterAway',
+  'lateAnswers',
+  'cutAndArbiterAway',
+];
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   // The hashes' WebAssembly is compiled in real time, once.
   await OutputDigest.create();
   const time = new VirtualTime();
+  const simulation = new Simulation(time, options);
   const restore = time.install();
   try {
-    return await new Simulation(time, options).run();
+    await simulation.run();
   } finally {
     restore();
   }
+  return simulation.check();
 }
 
 class Simulation {
@@ -63,8 +89,10 @@ class Simulation {
   readonly #options: SimulationOptions;
   readonly #history: string[] = [];
   readonly #violations: string[] = [];
-  /** For each host's present process: the generation under which it releases, once it is a primary. */
+  /** Processes that were the backup when the guest's last primary died. */
+  #heirs: SimulatedProcess[] = [];
   readonly #names = ['a', 'b', 'c'];
+  #shownBefore = 0;
 
   constructor(time: VirtualTime, options: SimulationOptions) {
     this.#time = time;
@@ -73,27 +101,68 @@ class Simulation {
     this.#network = new SimulatedNetwork(time, this.#random);
   }
 
-  async run(): Promise<SimulationResult> {
+  async run(): Promise<void> {
     const [a, b, c] = this.#names.map((name) => this.#network.addHost(name));
+    this.#network.onKill = (host) => this.#noteHeirs(host);
     this.#options.prepare?.(this.#network);
     this.#startPrimary(a);
     await this.#time.runUntil(20);
     this.#startBackup(b);
     this.#startBackup(c);
-    await this.#time.runUntil(300 + this.#random.below(400));
+    await this.#time.runUntil(200 + this.#random.below(300));
     for (let round = 0; round < this.#options.rounds; round += 1) {
-      await this.#fault(this.#random.pick(this.#options.faults));
-      await this.#run(100 + this.#random.below(900));
+      this.#fault(this.#random.pick(this.#options.faults));
+      await this.#run(100 + this.#random.below(600));
       this.#heal();
-      await this.#run(100 + this.#random.below(700));
+      await this.#run(50 + this.#random.below(500));
       this.#restartTheDead();
     }
+    await this.#run(RECOVERY_MS);
+    this.#shownBefore = this.#network.shown.length;
     await this.#run(QUIET_MS);
-    const before = this.#linesShown();
-    await this.#run(QUIET_MS);
-    this.#check(before);
-    const takeovers = this.#network.arbiter.claims.size - 1;
-    return {violations: this.#violations, lines: this.#linesShown(), takeovers, history: this.#history};
+  }
+
+  /** After the life, in real time: what must hold. */
+  async check(): Promise<SimulationResult> {
+    const hosts = [...this.#network.hosts.values()];
+    const {highest} = this;
+    const holder = hosts.find((host) => isAlive(host) && highest.claimant.startsWith(`${host.processName}-`));
+    const goesOn = holder !== undefined || this.#heirs.some((process) => process.state !== 'dead');
+    const checked = await checkLife({
+      shown: this.#network.shown,
+      shownBefore: this.#shownBefore,
+      hosts: hosts.map((host) => ({
+        name: host.name,
+        processName: host.processName,
+        alive: isAlive(host),
+        primary: isAlive(host) && host.listeners.size > 0,
+        log: host.files.get('log')?.read(0),
+      })),
+      goesOn,
+    });
+    return {
+      violations: [...this.#violations, ...checked.violations],
+      lines: checked.lines,
+      takeovers: highest.generation - 1,
+      history: this.#history,
+    };
+  }
+
+  get highest(): {generation: number; claimant: string} {
+    return this.#network.arbiter.highest() ?? {generation: 0, claimant: ''};
+  }
+
+  /** When the primary dies, those go on whose own log says that they are its backup. */
+  #noteHeirs(dying: Host): void {
+    const {claimant, generation} = this.highest;
+    if (!claimant.startsWith(`${dying.processName}-`)) return;
+    this.#heirs = [...this.#network.hosts.values()]
+      .filter((host) => host !== dying && isAlive(host))
+      .filter((host) => {
+        const standing = readStanding(host.files.get('log')?.read(0));
+        return standing?.generation === generation && standing.backup?.startsWith(`${host.processName} `) === true;
+      })
+      .map((host) => host.process);
   }
 
   #run(ms: number): Promise<void> {
@@ -178,9 +247,7 @@ class Simulation {
       launch().catch((error: Error) => {
         if (process.state === 'dead') return;
         this.#note(`${host.name}: failed: ${error.message}`);
-        if (error.name !== 'FtvmError') this.#violations.push(`${host.name} failed: ${error.stack}`);
-        if ((error as {code?: string}).code === 'divergence')
-          this.#violations.push(`${host.name} diverged: ${error.message}`);
+        this.#violations.push(`${host.name} failed: ${error.name === 'FtvmError' ? error.message : error.stack}`);
         this.#retire(host);
       });
     });
@@ -191,11 +258,12 @@ class Simulation {
     if (host.process.state !== 'dead') this.#network.kill(host, {silently: false});
   }
 
-  async #fault(fault: Fault): Promise<void> {
+  #fault(fault: Fault): void {
     const network = this.#network;
+    const random = this.#random;
     const hosts = [...network.hosts.values()];
-    const host = this.#random.pick(hosts);
-    const [x, y] = this.#random.unit() < 0.5 ? [hosts[0], hosts[1]] : [hosts[1], hosts[2]];
+    const host = random.pick(hosts);
+    const others = hosts.filter((other) => other !== host);
     this.#note(`fault: ${fault} at ${host.name}`);
     switch (fault) {
       case 'none':
@@ -204,27 +272,43 @@ class Simulation {
       case 'silentCrash':
         network.kill(host, {silently: fault === 'silentCrash'});
         return;
+      case 'crashAtPoint':
+        host.crash = {point: random.pick(CRASH_POINTS), left: 1 + random.below(40)};
+        return;
+      case 'crashAndRestart':
+        network.kill(host, {silently: random.unit() < 0.5});
+        network.restart(host);
+        this.#startBackup(host);
+        return;
       case 'pause':
         this.#time.pause(host.process);
         return;
       case 'cut':
-        network.cut(x.name, y.name);
-        if (this.#random.unit() < 0.5)
-          for (const other of hosts) if (other !== host) network.cut(host.name, other.name);
+        for (const other of random.unit() < 0.5 ? others : [random.pick(others)]) network.cut(host.name, other.name);
+        return;
+      case 'cutOneWay': {
+        const [from, to] = random.unit() < 0.5 ? [host, random.pick(others)] : [random.pick(others), host];
+        network.cut(from.name, to.name, {oneWay: true});
+        return;
+      }
+      case 'slow':
+        network.slownessMs = 20 + random.below(150);
+        return;
+      case 'slowArbiter':
+        network.arbiter.slownessMs = 20 + random.below(150);
+        if (random.unit() < 0.5) network.kill(host, {silently: random.unit() < 0.5});
         return;
       case 'arbiterAway':
         for (const other of hosts) network.arbiter.unreachableFor.add(other.name);
-        network.kill(host, {silently: this.#random.unit() < 0.5});
+        network.kill(host, {silently: random.unit() < 0.5});
         return;
       case 'lateAnswers':
         network.arbiter.lateAnswers = 0.5;
-        network.kill(host, {silently: this.#random.unit() < 0.5});
+        network.kill(host, {silently: random.unit() < 0.5});
         return;
       case 'cutAndArbiterAway':
-        for (const other of hosts) {
-          network.arbiter.unreachableFor.add(other.name);
-          if (other !== host) network.cut(host.name, other.name);
-        }
+        for (const other of hosts) network.arbiter.unreachableFor.add(other.name);
+        for (const other of others) network.cut(host.name, other.name);
         return;
     }
   }
@@ -232,9 +316,14 @@ class Simulation {
   #heal(): void {
     const network = this.#network;
     network.cuts.clear();
+    network.slownessMs = 0;
     network.arbiter.unreachableFor.clear();
     network.arbiter.lateAnswers = 0;
-    for (const host of network.hosts.values()) this.#time.resume(host.process);
+    network.arbiter.slownessMs = 0;
+    for (const host of network.hosts.values()) {
+      host.crash = undefined;
+      this.#time.resume(host.process);
+    }
     this.#note('healed');
   }
 
@@ -245,53 +334,10 @@ class Simulation {
       this.#startBackup(host);
     }
   }
+}
 
-  #linesShown(): number {
-    let highest = 0;
-    for (const {number} of this.#lines()) highest = Math.max(highest, number);
-    return highest;
-  }
-
-  *#lines(): Iterable<{host: string; number: number; hash: bigint; atMs: number}> {
-    for (const host of this.#network.hosts.values()) {
-      for (const {bytes, atMs} of host.shown) {
-        if (bytes.length % LINE_BYTES !== 0)
-          this.#violations.push(`${host.name} has shown ${bytes.length} bytes, no whole lines`);
-        const view = new DataView(bytes.buffer);
-        for (let at = 0; at + LINE_BYTES <= bytes.length; at += LINE_BYTES) {
-          yield {
-            host: host.name,
-            number: Number(view.getBigUint64(at, true)),
-            hash: view.getBigUint64(at + 8, true),
-            atMs,
-          };
-        }
-      }
-    }
-  }
-
-  #check(linesBefore: number): void {
-    const shown = new Map<number, bigint>();
-    for (const {host, number, hash, atMs} of this.#lines()) {
-      const known = shown.get(number);
-      if (known !== undefined && known !== hash)
-        this.#violations.push(`line ${number} is contradicted by ${host} at ${atMs.toFixed(1)}`);
-      shown.set(number, hash);
-    }
-    const highest = this.#linesShown();
-    for (let number = 1; number <= highest; number += 1)
-      if (!shown.has(number)) this.#violations.push(`line ${number} was lost`);
-    if (highest <= linesBefore && this.#someoneCouldGoOn())
-      this.#violations.push(`nothing was shown after line ${linesBefore}: nobody goes on`);
-  }
-
-  /** When all who had the guest's state are dead there is nothing to go on from; files could be promoted by hand. */
-  #someoneCouldGoOn(): boolean {
-    return (
-      this.#history.some((line) => line.includes('live from')) ||
-      this.#network.hosts.get('a')?.process.state === 'running'
-    );
-  }
+function isAlive(host: Host): boolean {
+  return host.process.state !== 'dead';
 }
 
 function toyHeader(seed: number): LogHeader {

@@ -28,7 +28,10 @@ export class ToyMachine implements MachineInterface {
   readonly #wantsEntropy = this.state.u8('wantsEntropy');
   #outputs: Output[] = [];
 
-  constructor(stepsPerTick: number) {
+  readonly #onLine: (number: number, hash: bigint) => void;
+
+  constructor(stepsPerTick: number, onLine: (number: number, hash: bigint) => void = () => {}) {
+    this.#onLine = onLine;
     this.memories = [this.#memory];
     this.#stepsPerTick.value = BigInt(stepsPerTick);
     this.#hash.value = 0x1234_5678_9abc_def0n;
@@ -119,6 +122,7 @@ export class ToyMachine implements MachineInterface {
     const bytes = Buffer.alloc(LINE_BYTES);
     bytes.writeBigUInt64LE(this.#lines.value, 0);
     bytes.writeBigUInt64LE(this.#hash.value, 8);
+    this.#onLine(Number(this.#lines.value), this.#hash.value);
     this.#outputs.push({kind: 'console', ordinal: this.#ordinal.value + 1n, bytes});
     this.#ordinal.value += BigInt(LINE_BYTES);
   }
