@@ -10,7 +10,7 @@ import {powerOn} from '../../src/session/recording.ts';
 import {checkLife, readStanding} from './check-life.ts';
 import {Random} from './random.ts';
 import {CRASH_POINTS} from './simulated-disk.ts';
-import {type Host, SimulatedNetwork} from './simulated-world.ts';
+import {type Host, type Shown, SimulatedNetwork} from './simulated-world.ts';
 import {ToyMachine} from './toy-machine.ts';
 import {type SimulatedProcess, VirtualTime} from './virtual-time.ts';
 
@@ -30,7 +30,9 @@ export type Fault =
   | 'cut'
   | 'arbiterAway'
   | 'lateAnswers'
-  | 'cutAndArbiterAway';
+  | 'cutAndArbiterAway'
+  /** Nobody reaches anybody: a primary that had a backup must wait. */
+  | 'nobodyReached';
 
 export type SimulationOptions = {
   seed: number;
@@ -46,6 +48,10 @@ export type SimulationResult = {
   violations: string[];
   lines: number;
   takeovers: number;
+  /** Whether somebody was left who could carry the guest on. */
+  goesOn: boolean;
+  /** What left, in order. */
+  shown: readonly Shown[];
   /** For reports: what happened when. */
   history: string[];
 };
@@ -55,8 +61,8 @@ const PORT = 1;
 /** Messages on their way arrive before a host that was paused is cut off. */
 const LEAST_CUT_MS = 4;
 /** So long after the last fault the backup must be back, and the guest must go on. */
-const RECOVERY_MS = 1500;
-const QUIET_MS = 500;
+const RECOVERY_MS = 1000;
+const QUIET_MS = 300;
 export const ALL_FAULTS: readonly Fault[] = [
   'crash',
   'silentCrash',
@@ -71,6 +77,7 @@ export const ALL_FAULTS: readonly Fault[] = [
   'arbiterAway',
   'lateAnswers',
   'cutAndArbiterAway',
+  'nobodyReached',
 ];
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
@@ -98,6 +105,8 @@ class Simulation {
   #heirs: SimulatedProcess[] = [];
   readonly #names = ['a', 'b', 'c'];
   #shownBefore = 0;
+  /** From then on, until the faults are over, nothing may be shown. */
+  #mustWaitFromMs: number | undefined;
 
   constructor(time: VirtualTime, options: SimulationOptions) {
     this.#time = time;
@@ -117,9 +126,9 @@ class Simulation {
     await this.#time.runUntil(200 + this.#random.below(300));
     for (let round = 0; round < this.#options.rounds; round += 1) {
       this.#fault(this.#random.pick(this.#options.faults));
-      await this.#run(100 + this.#random.below(600));
+      await this.#run(100 + this.#random.below(500));
       this.#heal();
-      await this.#run(50 + this.#random.below(500));
+      await this.#run(50 + this.#random.below(300));
       this.#restartTheDead();
     }
     await this.#run(RECOVERY_MS);
@@ -149,6 +158,8 @@ class Simulation {
       violations: [...this.#violations, ...checked.violations],
       lines: checked.lines,
       takeovers: highest.generation - 1,
+      goesOn,
+      shown: this.#network.shown,
       history: this.#history,
     };
   }
@@ -321,11 +332,32 @@ class Simulation {
         for (const other of hosts) network.arbiter.unreachableFor.add(other.name);
         for (const other of others) network.cut(host.name, other.name);
         return;
+      case 'nobodyReached':
+        for (const x of hosts) {
+          network.arbiter.unreachableFor.add(x.name);
+          for (const y of hosts) if (x !== y) network.cut(x.name, y.name);
+        }
+        this.#mustWaitFromMs = this.#isProtected() ? this.#time.nowMs + 2 * TIMING.takeoverMs : undefined;
+        return;
     }
+  }
+
+  /** Whether the guest's primary lives and has a backup. */
+  #isProtected(): boolean {
+    const {claimant, generation} = this.highest;
+    const primary = [...this.#network.hosts.values()].find((host) => claimant.startsWith(`${host.processName}-`));
+    if (primary === undefined || !isAlive(primary)) return false;
+    const standing = readStanding(primary.files.get('log')?.read(0));
+    return standing?.generation === generation && standing.backup !== undefined;
   }
 
   #heal(): void {
     const network = this.#network;
+    const waitedFromMs = this.#mustWaitFromMs ?? Number.POSITIVE_INFINITY;
+    const early = network.shown.find(({atMs}) => atMs > waitedFromMs);
+    if (early !== undefined)
+      this.#violations.push(`${early.process} shows at ${early.atMs.toFixed(1)}: it had to wait`);
+    this.#mustWaitFromMs = undefined;
     network.cuts.clear();
     network.slownessMs = 0;
     network.arbiter.unreachableFor.clear();

@@ -89,7 +89,7 @@ export class ToyMachine implements MachineInterface {
     this.#position.value = this.#workEnd.value;
     this.#printLine();
     this.#waiting.value = 1;
-    this.#deadline.value = this.mtime + 20_000n + (this.#hash.value % 100_000n);
+    this.#deadline.value = this.mtime + 40_000n + (this.#hash.value % 160_000n);
     return this.#idle();
   }
 
