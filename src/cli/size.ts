@@ -1,4 +1,4 @@
-// Sizes as users write them: 256M, 1G, 64K, or plain bytes.
+// Sizes as users write them: 256M, 1G, 64K, or plain bytes; positions; probabilities.
 
 import {FtvmError} from '../errors.ts';
 
@@ -19,4 +19,11 @@ export function parsePosition(text: string, option: string): bigint {
       hint: 'A position is a number of steps, like 1204331.',
     });
   return BigInt(text.replaceAll('_', ''));
+}
+
+/** Throws FtvmError `usage` naming the option. */
+export function parseProbability(text: string, option: string): number {
+  const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= 0 && value <= 1) return value;
+  throw new FtvmError('usage', `${option} ${text}: not a probability`, {hint: 'Write it like 0.05.'});
 }

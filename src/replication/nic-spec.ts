@@ -2,7 +2,7 @@
 // wanted. Where it is plugged in is a matter of the host and stands in no log; the card's MAC is a part of the machine, and does.
 
 import {FtvmError} from '../errors.ts';
-import type {Nic, NicAddress} from '../host/nic/nic.ts';
+import type {Nic, NicAddress, StreamAddress} from '../host/nic/nic.ts';
 import {parseEndpoint} from './endpoint.ts';
 
 export type NicSpec = {text: string; address: NicAddress; mac: Uint8Array | undefined};
@@ -19,6 +19,20 @@ export function parseNicSpec(text: string): NicSpec {
   const match = /^(.*?)(?:,mac=(.*))?$/s.exec(text);
   const [, address = '', mac] = match ?? [];
   return {text, address: parseNicAddress(address, text), mac: mac === undefined ? undefined : parseMac(mac, text)};
+}
+
+/** unix:PATH or tcp:HOST:PORT. `what` is for the message. Throws FtvmError `usage`. */
+export function parseStreamAddress(text: string, what: string): StreamAddress {
+  const unix = /^unix:(.+)$/s.exec(text)?.[1];
+  if (unix !== undefined) {
+    if (Buffer.byteLength(unix) > MAX_SOCKET_PATH_BYTES) {
+      throw new FtvmError('usage', `${what}: a socket's path has at most ${MAX_SOCKET_PATH_BYTES} bytes`);
+    }
+    return {kind: 'unix', path: unix};
+  }
+  const tcp = /^tcp:(.+)$/.exec(text)?.[1];
+  if (tcp !== undefined) return {kind: 'tcp', endpoint: parseEndpoint(tcp, what)};
+  throw new FtvmError('usage', `${what}: neither unix:PATH nor tcp:HOST:PORT`);
 }
 
 /** The MAC of NIC number `index` of a guest that was given none: locally administered, and fixed for its whole life. */
@@ -55,19 +69,11 @@ export function matchNics(specs: readonly NicSpec[], nicCount: number): void {
 }
 
 function parseNicAddress(address: string, text: string): NicAddress {
-  const fault = new FtvmError('usage', `--net ${text}: not a place for a NIC`, {hint: HINT});
-  const unix = /^stream:unix:(.+)$/s.exec(address)?.[1];
-  if (unix !== undefined) {
-    if (Buffer.byteLength(unix) > MAX_SOCKET_PATH_BYTES) {
-      throw new FtvmError('usage', `--net ${text}: a socket's path has at most ${MAX_SOCKET_PATH_BYTES} bytes`);
-    }
-    return {kind: 'unix', path: unix};
-  }
-  const tcp = /^stream:tcp:(.+)$/.exec(address)?.[1];
-  if (tcp !== undefined) return {kind: 'tcp', endpoint: parseEndpoint(tcp, '--net stream:tcp:')};
+  const stream = /^stream:(.*)$/s.exec(address)?.[1];
+  if (stream !== undefined) return parseStreamAddress(stream, `--net ${text}`);
   const tap = /^tap:([^/\s]+)$/.exec(address)?.[1];
   if (tap !== undefined && Buffer.byteLength(tap) <= MAX_INTERFACE_NAME_BYTES) return {kind: 'tap', name: tap};
-  throw fault;
+  throw new FtvmError('usage', `--net ${text}: not a place for a NIC`, {hint: HINT});
 }
 
 function parseMac(mac: string, text: string): Uint8Array {

@@ -48,7 +48,7 @@ export async function nodeWorld(options: {
     readLog: (path, options) => LogFileReader.open(path, options),
     openArbiter,
     openConsole: (onEscape) => new ProcessConsole({onEscape}),
-    openNic: (address) => openNic(address, note),
+    openNic: (address) => openNic(address, {secret, note}),
     control: (path, handle) => ControlServer.listen(controlSocketPath(path), handle),
     async buildMachine(header, {path, paths}) {
       const {images, disks} = await loadArtefacts(header, {logPath: path, paths});

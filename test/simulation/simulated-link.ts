@@ -6,8 +6,9 @@ import {encodeMessage, type Message, MessageReader} from '../../src/replication/
 import type {Host, SimulatedNetwork} from './simulated-world.ts';
 import type {SimulatedProcess} from './virtual-time.ts';
 
-/** How often a cut connection tries again. */
-const RESEND_MS = 20;
+/** A cut connection tries again after so long, and up to so much more. */
+const LEAST_RESEND_MS = 20;
+const MORE_RESEND_MS = 180;
 
 export class SimulatedLink implements Link {
   readonly peer: string;
@@ -123,12 +124,13 @@ export class SimulatedLink implements Link {
     const {time, cuts} = this.#network;
     const {other} = this;
     if (other === undefined) return;
-    time.after(Math.max(0, atMs - time.nowMs), other.#process, () => {
+    time.after(Math.max(0, atMs - time.nowMs), undefined, () => {
       if (cuts.has(`${this.host.name}|${other.host.name}`)) {
-        this.#arriveLater(time.nowMs + RESEND_MS);
+        this.#arriveLater(time.nowMs + LEAST_RESEND_MS + this.#network.random.unit() * MORE_RESEND_MS);
         return;
       }
-      this.#inFlight.shift()?.event();
+      const arrived = this.#inFlight.shift();
+      if (arrived !== undefined) time.happen(other.#process, arrived.event);
       const next = this.#inFlight.at(0);
       if (next !== undefined) this.#arriveLater(next.atMs);
     });

@@ -19,6 +19,8 @@ export type Fault =
   /** Killed at the k-th append, output or message. */
   | 'crashAtPoint'
   | 'crashAndRestart'
+  /** What it was about to show has been acknowledged; then it hears of nothing. */
+  | 'pauseThenCut'
   | 'cutOneWay'
   | 'slow'
   | 'slowArbiter'
@@ -50,6 +52,8 @@ export type SimulationResult = {
 
 const TIMING = {heartbeatMs: 50, takeoverMs: 200};
 const PORT = 1;
+/** Messages on their way arrive before a host that was paused is cut off. */
+const LEAST_CUT_MS = 4;
 /** So long after the last fault the backup must be back, and the guest must go on. */
 const RECOVERY_MS = 1500;
 const QUIET_MS = 500;
@@ -59,6 +63,7 @@ export const ALL_FAULTS: readonly Fault[] = [
   'crashAtPoint',
   'crashAndRestart',
   'pause',
+  'pauseThenCut',
   'cut',
   'cutOneWay',
   'slow',
@@ -282,6 +287,12 @@ class Simulation {
         return;
       case 'pause':
         this.#time.pause(host.process);
+        return;
+      case 'pauseThenCut':
+        this.#time.pause(host.process);
+        this.#time.after(LEAST_CUT_MS + random.unit() * LEAST_CUT_MS, undefined, () => {
+          for (const other of others) network.cut(host.name, other.name);
+        });
         return;
       case 'cut':
         for (const other of random.unit() < 0.5 ? others : [random.pick(others)]) network.cut(host.name, other.name);

@@ -95,6 +95,12 @@ export class VirtualTime {
     });
   }
 
+  /** Something happens to a process now; when it is paused, once it goes on. */
+  happen(process: SimulatedProcess, event: () => void): void {
+    if (process.state === 'running') this.as(process, event);
+    else this.after(0, process, event);
+  }
+
   /** Runs everything that is due until `untilMs`. */
   async runUntil(untilMs: number): Promise<void> {
     for (;;) {

@@ -3,8 +3,10 @@
 
 import type {Endpoint} from '../endpoint.ts';
 
+/** A switch's end of a cable. */
+export type StreamAddress = {kind: 'unix'; path: string} | {kind: 'tcp'; endpoint: Endpoint};
 /** Where a NIC is plugged in. */
-export type NicAddress = {kind: 'unix'; path: string} | {kind: 'tcp'; endpoint: Endpoint} | {kind: 'tap'; name: string};
+export type NicAddress = StreamAddress | {kind: 'tap'; name: string};
 
 export type NicDrops = {
   /** Sent while nobody was connected. */

@@ -2,11 +2,11 @@
 
 import {FtvmError} from '../../errors.ts';
 import type {Nic, NicAddress} from './nic.ts';
-import {StreamNic} from './stream-nic.ts';
+import {type NicOptions, StreamNic} from './stream-nic.ts';
 
-/** `note` hears when a switch goes and comes back. Throws FtvmError `unsupportedHost` for what this host cannot do. */
-export async function openNic(address: NicAddress, note: (text: string) => void): Promise<Nic> {
-  if (address.kind !== 'tap') return StreamNic.open(address, note);
+/** Throws FtvmError `unsupportedHost` for what this host cannot do, `usage` for what it must not. */
+export async function openNic(address: NicAddress, options: NicOptions): Promise<Nic> {
+  if (address.kind !== 'tap') return StreamNic.open(address, options);
   throw new FtvmError('unsupportedHost', `tap:${address.name}: this version of ftvm has no TAP`, {
     hint: 'Use ftvm switch, and --net stream:unix:PATH.',
   });

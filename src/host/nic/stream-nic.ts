@@ -2,8 +2,17 @@
 // that was pulled. Towards the guest nothing is dropped here: when too much waits, the socket is left unread.
 
 import {createConnection, type Socket} from 'node:net';
+import {FtvmError} from '../../errors.ts';
+import {connectSecurely} from '../secure-stream.ts';
 import {FrameStream} from './frame-stream.ts';
-import {formatNicAddress, MIN_FRAME_BYTES, type Nic, type NicAddress} from './nic.ts';
+import {formatNicAddress, MIN_FRAME_BYTES, type Nic, type StreamAddress} from './nic.ts';
+
+export type NicOptions = {
+  /** What the switch shares with us, needed for TCP beyond the loopback: the stream is TLS then. */
+  secret: Uint8Array | undefined;
+  /** Hears when a switch goes and comes back. */
+  note: (text: string) => void;
+};
 
 /** Between two attempts to reach a switch that is gone. */
 const RECONNECT_MS = 100;
@@ -14,7 +23,8 @@ const WAITING_LIMIT_BYTES = 1 << 20;
 
 export class StreamNic implements Nic {
   readonly drops = {noPeer: 0, congested: 0, badSize: 0};
-  readonly #address: Exclude<NicAddress, {kind: 'tap'}>;
+  readonly #address: StreamAddress;
+  readonly #secret: Uint8Array | undefined;
   readonly #note: (text: string) => void;
   #stream: FrameStream | undefined;
   #waiting: Uint8Array[] = [];
@@ -23,17 +33,21 @@ export class StreamNic implements Nic {
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(address: Exclude<NicAddress, {kind: 'tap'}>, note: (text: string) => void) {
+  private constructor(address: StreamAddress, options: NicOptions) {
     this.#address = address;
-    this.#note = note;
+    this.#secret = options.secret;
+    this.#note = options.note;
   }
 
-  /** Resolves when the switch is connected, or the first attempt has failed and the next ones will follow by themselves. */
-  static async open(address: Exclude<NicAddress, {kind: 'tap'}>, note: (text: string) => void): Promise<StreamNic> {
-    const nic = new StreamNic(address, note);
+  /**
+   * Resolves when the switch is connected, or the first attempt has failed and the next ones will follow by themselves. Throws FtvmError
+   * `usage` for an address beyond the loopback without a secret.
+   */
+  static async open(address: StreamAddress, options: NicOptions): Promise<StreamNic> {
+    const nic = new StreamNic(address, options);
     const failure = await nic.#connect();
     if (failure !== undefined) {
-      note(`${formatNicAddress(address)}: ${failure}; frames are dropped until it answers`);
+      options.note(`${formatNicAddress(address)}: ${failure}; frames are dropped until it answers`);
       nic.#retryLater();
     }
     return nic;
@@ -68,17 +82,15 @@ export class StreamNic implements Nic {
     this.#stream = undefined;
   }
 
-  /** Resolves to what went wrong. */
+  /** Resolves to what went wrong. Throws FtvmError `usage`. */
   async #connect(): Promise<string | undefined> {
-    const socket = this.#socket();
-    const failure = await new Promise<string | undefined>((resolve) => {
-      socket.setTimeout(CONNECT_TIMEOUT_MS, () => socket.destroy(new Error('no answer')));
-      socket.once('connect', () => resolve(undefined));
-      socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    });
-    if (failure !== undefined) return failure;
-    socket.setTimeout(0);
-    socket.removeAllListeners('error');
+    let socket: Socket;
+    try {
+      socket = await this.#dial();
+    } catch (error) {
+      if (error instanceof FtvmError && error.code === 'usage') throw error;
+      return error instanceof Error ? error.message : String(error);
+    }
     if (this.#closed) {
       socket.destroy();
       return undefined;
@@ -90,11 +102,17 @@ export class StreamNic implements Nic {
     return undefined;
   }
 
-  #socket(): Socket {
+  async #dial(): Promise<Socket> {
     const address = this.#address;
-    return address.kind === 'unix'
-      ? createConnection({path: address.path})
-      : createConnection({...address.endpoint, noDelay: true, keepAlive: true});
+    if (address.kind === 'tcp') {
+      return connectSecurely(address.endpoint, {secret: this.#secret, timeoutMs: CONNECT_TIMEOUT_MS});
+    }
+    const socket = createConnection({path: address.path});
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    });
+    return socket;
   }
 
   #receive(frame: Uint8Array): void {

@@ -1,0 +1,25 @@
+// The engines that this checkout's machine has. Sessions take the faster one; the environment can hold them to the interpreter.
+
+import {existsSync} from 'node:fs';
+import {fileURLToPath} from 'node:url';
+import {Machine} from '../src/emulator/machine.ts';
+import type {Engine} from './job.ts';
+
+/** The machine as sessions run it, where there is more than the interpreter. */
+const HOSTED = new URL('../src/session/hosted-machine.ts', import.meta.url);
+
+/** The last one is what `ftvm` uses by itself. */
+export function availableEngines(): [Engine, ...Engine[]] {
+  return existsSync(fileURLToPath(HOSTED)) ? ['interpreter', 'translator'] : ['interpreter'];
+}
+
+export function environmentOf(engine: Engine): Record<string, string> {
+  return engine === 'interpreter' ? {FTVM_ENGINE: 'interpreter'} : {};
+}
+
+/** The class that `record` and `replay` run their guests with. */
+export async function machineClass(): Promise<typeof Machine> {
+  if (!availableEngines().includes('translator')) return Machine;
+  const {HostedMachine} = (await import(HOSTED.href)) as {HostedMachine: typeof Machine};
+  return HostedMachine;
+}

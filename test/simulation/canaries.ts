@@ -1,0 +1,70 @@
+// Planted faults: each breaks one rule of the protocol in the real code, or in the world's promises to it. The simulator is worth something
+// only as long as it finds every one of them.
+
+import {PrimaryReplication} from '../../src/replication/primary-replication.ts';
+import {OutputGate} from '../../src/session/output-gate.ts';
+import {RecordJournal} from '../../src/session/record-journal.ts';
+import type {Fault} from './simulation.ts';
+import type {SimulatedNetwork} from './simulated-world.ts';
+
+export type Canary = {
+  name: string;
+  faults: readonly Fault[];
+  /** Plants the fault into the code; returns what takes it out again. */
+  plant?: () => () => void;
+  /** Plants the fault into a life's world. */
+  prepare?: (network: SimulatedNetwork) => void;
+};
+
+/** Acknowledged too early by a backup, told too far by a primary. */
+const RECORDS_AHEAD = 6n;
+
+export const CANARIES: readonly Canary[] = [
+  {
+    name: 'outputs leave without an acknowledgement',
+    faults: ['silentCrash', 'cut', 'crashAtPoint'],
+    plant: () => replace(PrimaryReplication.prototype, 'recordsReleased', {value: (through: bigint) => through}),
+  },
+  {
+    name: 'both sides are told that they have won',
+    faults: ['cut'],
+    prepare: ({arbiter}) => arbiter.planted.add('everybodyWins'),
+  },
+  {
+    name: 'a follower that goes live forgets the outputs that it held',
+    faults: ['crash', 'silentCrash', 'crashAtPoint', 'cut'],
+    plant: () => replace(OutputGate.prototype, 'takeHeld', {value: () => []}),
+  },
+  {
+    name: 'a primary that stood still is confirmed, whoever has taken over',
+    faults: ['pauseThenCut'],
+    prepare: ({arbiter}) => arbiter.planted.add('everybodyIsConfirmed'),
+  },
+  {
+    name: 'a follower acknowledges what it has not received',
+    faults: ['crash', 'silentCrash', 'crashAtPoint', 'cut'],
+    prepare: (network) => {
+      network.tamper = (message) =>
+        message.kind === 'ack' && message.ordinal > 0n
+          ? {...message, ordinal: message.ordinal + RECORDS_AHEAD}
+          : message;
+    },
+  },
+  {
+    name: 'a follower may run past records that are not written yet',
+    faults: ['none', 'slow'],
+    plant: () => replace(RecordJournal.prototype, 'pendingRecords', {get: () => 0}),
+  },
+  {
+    name: 'removing a backup consumes no generation',
+    faults: ['cut', 'pause'],
+    prepare: ({arbiter}) => arbiter.planted.add('removalIsFree'),
+  },
+];
+
+function replace(prototype: object, name: string, planted: PropertyDescriptor): () => void {
+  const original = Object.getOwnPropertyDescriptor(prototype, name);
+  if (original === undefined) throw new Error(`there is no ${name} to plant a fault in`);
+  Object.defineProperty(prototype, name, {...planted, configurable: true});
+  return () => Object.defineProperty(prototype, name, original);
+}
