@@ -8,13 +8,14 @@ import type {Instruction} from '../isa/instruction.ts';
 import {SOFT_FLOAT} from '../isa/softfloat/soft-float.ts';
 import * as layout from '../layout.ts';
 import {addColdFunction} from './cold-instruction.ts';
-import {CodeWriter, type Label, ModuleWriter} from './encoder.ts';
+import {type Label, ModuleWriter} from './encoder.ts';
 import {LOADS, PAGE_MASK, sizeOf, storeOf} from './guest-access.ts';
 import {addFunctions, lowerStatements, type Push, type Target} from './lower.ts';
 import {ACCESS_KINDS, OPERATION, type SlowPaths, SYSTEM_ACTIONS} from './slot.ts';
 import {SlotTarget} from './slot-target.ts';
+import {addSlowFunctions} from './slow-functions.ts';
 import {traitsOf} from './traits.ts';
-import {CALL_DEPTH, REGION_TYPE, SLOW_FUNCTIONS} from './translated-code.ts';
+import {CALL_DEPTH, REGION_TYPE} from './translated-code.ts';
 
 /** Locals of `run`. */
 const RUN = {
@@ -99,40 +100,6 @@ export function generateInterpreter(translator?: TranslatorOptions): Uint8Array<
     addSlowFunctions(module, functions);
   }
   return module.finish();
-}
-
-/** SLOW_FUNCTIONS: pc and the steps left go into memory, i64 arguments in halves to the hart. */
-function addSlowFunctions(module: ModuleWriter, functions: ReadonlyMap<string, number>): void {
-  const add = (name: keyof typeof SLOW_FUNCTIONS, body: (code: CodeWriter) => void): void => {
-    const type = SLOW_FUNCTIONS[name];
-    const code = new CodeWriter();
-    code.i32Const(0).localGet(0).memory('i64.store', layout.PC);
-    code.i32Const(0).localGet(1).memory('i32.store', layout.LEFT);
-    body(code);
-    const index = module.declare(type);
-    module.define(index, {...type, locals: [], code});
-    module.export(name, index);
-  };
-  const halves = (code: CodeWriter, local: number): void => {
-    code.localGet(local).op('i32.wrap_i64').localGet(local).i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
-  };
-  const callee = (name: keyof SlowPaths): number => functions.get(name) as number;
-  add('loadSlow', (code) => {
-    halves(code, 2);
-    code.localGet(3).call(callee('loadTranslated'));
-  });
-  add('storeSlow', (code) => {
-    code.i32Const(0).localGet(3).memory('i64.store', layout.VALUE);
-    halves(code, 2);
-    code.localGet(4).call(callee('storeTranslated'));
-  });
-  add('atomicSlow', (code) => {
-    halves(code, 2);
-    code.localGet(3).localGet(4).call(callee('atomicTranslated'));
-  });
-  add('systemSlow', (code) => {
-    code.localGet(2).localGet(3).call(callee('systemTranslated'));
-  });
 }
 
 /** The main loop. */
