@@ -36,7 +36,7 @@ export const REFETCH_SLOT = 0x818;
  * {i64 tag: virtual page address, i32: offset of the page in this memory minus the low 32 bits of the virtual address, i32: unused},
  * and a fetch cache {i64 tag, i32: offset of the decoded page, i32: unused}. An empty entry's tag is -1, which no page has.
  */
-export const TLB_ENTRIES = 256;
+export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_BYTES = 16;
 export const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
 export const TLB_READ = 0;
@@ -54,11 +54,14 @@ const CACHES_END = FETCH_CACHES + 3 * TLB_BYTES;
 
 /**
  * Decoded pages: a slot of 8 bytes for each halfword of a page of code {u32 instruction word of the interpreter, i32 immediate},
- * and two slots behind them, where running off the page's end is noticed.
+ * and two slots behind them, where running off the page's end is noticed. Then an i32 for each halfword, at half a slot's
+ * distance: the table index of the translated code that starts there; or, not above 0, how often the interpreter has come here.
  */
 export const SLOT_BYTES = 8;
 export const SLOTS_PER_PAGE = PAGE_BYTES / 2;
-export const DECODED_PAGE_BYTES = (SLOTS_PER_PAGE + 2) * SLOT_BYTES;
+export const ENTRIES = (SLOTS_PER_PAGE + 2) * SLOT_BYTES;
+export const ENTRY_BYTES = 4;
+export const DECODED_PAGE_BYTES = ENTRIES + SLOTS_PER_PAGE * ENTRY_BYTES;
 export const DECODED_PAGES = 3072;
 export const DECODED = align(CACHES_END, 0x10000);
 const DECODED_END = DECODED + DECODED_PAGES * DECODED_PAGE_BYTES;

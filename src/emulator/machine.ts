@@ -15,8 +15,9 @@ import {VirtioEmptySlot} from './devices/virtio-empty-slot.ts';
 import {VirtioEntropy} from './devices/virtio-entropy.ts';
 import {VirtioNet} from './devices/virtio-net.ts';
 import {Clock} from './hart/clock.ts';
-import {Hart} from './hart/hart.ts';
+import {type Engine, Hart} from './hart/hart.ts';
 import {INTERRUPT} from './hart/status.ts';
+import type {Translations} from './hart/translations.ts';
 import {planBoot} from './image/boot.ts';
 import * as map from './image/memory-map.ts';
 import type {Input} from './input.ts';
@@ -58,9 +59,15 @@ export class Machine implements MachineInterface {
 
   /**
    * A machine at power-on. `disks` are the base images, as many as the configuration says. Throws FtvmError `usage` for a
-   * configuration that cannot be, `badImage` for images that cannot be started.
+   * configuration that cannot be, `badImage` for images that cannot be started. The engine decides how fast the machine is, and
+   * nothing else.
    */
-  constructor(config: MachineConfig, images: BootImages, disks: readonly BaseImage[] = []) {
+  constructor(
+    config: MachineConfig,
+    images: BootImages,
+    disks: readonly BaseImage[] = [],
+    engine: Engine = {kind: 'interpreter'},
+  ) {
     checkConfig(config);
     assert(disks.length === config.disks.length, 'not as many base images as disks');
     this.#config = config;
@@ -78,6 +85,7 @@ export class Machine implements MachineInterface {
       memory,
       ramBytes: config.ramBytes,
       state,
+      engine,
       port: {bus, mtime: (position) => this.#clock.mtime(position), mtimecmp: () => this.#clint.mtimecmp},
     });
     const hart = this.#hart;
@@ -124,6 +132,11 @@ export class Machine implements MachineInterface {
     for (let n = 0; n < map.VIRTIO_SLOT_COUNT; n += 1) mapAt(map.virtioSlot(n), inSlots[n] ?? new VirtioEmptySlot());
 
     this.#boot();
+  }
+
+  /** Translated code: who wants the guest fast takes the requests between slices, and installs what became of them. */
+  get translations(): Translations | undefined {
+    return this.#hart.translations;
   }
 
   get position(): bigint {

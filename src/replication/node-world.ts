@@ -2,7 +2,6 @@
 
 import {randomBytes} from 'node:crypto';
 import {hostname} from 'node:os';
-import {Machine} from '../emulator/machine.ts';
 import {ProcessConsole} from '../host/console.ts';
 import {ControlServer, controlSocketPath} from '../host/control-socket.ts';
 import {formatEndpoint} from '../host/endpoint.ts';
@@ -12,6 +11,7 @@ import {openNic} from '../host/nic/open-nic.ts';
 import {readSecretFile} from '../host/secret-file.ts';
 import {connectSecurely, listenSecurely} from '../host/secure-stream.ts';
 import {loadArtefacts} from '../session/artefacts.ts';
+import {HostedMachine} from '../session/hosted-machine.ts';
 import {openArbiter} from './arbiter-spec.ts';
 import {SocketLink} from './link.ts';
 import type {World} from './world.ts';
@@ -52,7 +52,7 @@ export async function nodeWorld(options: {
     control: (path, handle) => ControlServer.listen(controlSocketPath(path), handle),
     async buildMachine(header, {path, paths}) {
       const {images, disks} = await loadArtefacts(header, {logPath: path, paths});
-      const machine = new Machine(header.config, images, disks);
+      const machine = new HostedMachine(header.config, images, disks);
       return {
         machine,
         close() {

@@ -2,7 +2,7 @@
 
 import {createWriteStream} from 'node:fs';
 import type {MachineConfig} from '../emulator/config.ts';
-import {MACHINE_VERSION, Machine} from '../emulator/machine.ts';
+import {MACHINE_VERSION, type Machine} from '../emulator/machine.ts';
 import type {Output} from '../emulator/output.ts';
 import {FtvmError} from '../errors.ts';
 import {toFileError} from '../host/file-error.ts';
@@ -13,6 +13,7 @@ import {type ArtefactPaths, loadArtefacts} from './artefacts.ts';
 import {CheckJournal, type Verified} from './check-journal.ts';
 import {OutputDigest, StateDigest} from './digests.ts';
 import {FileFeed} from './file-feed.ts';
+import {HostedMachine} from './hosted-machine.ts';
 import {LogSource} from './log-source.ts';
 import {RecordQueue} from './record-queue.ts';
 import {type Gate, Session, type SessionEnd} from './session.ts';
@@ -48,7 +49,7 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
     const queue = new RecordQueue(feed);
     const header = await readHeader(queue, options.logPaths[0]);
     const {images, disks} = await loadArtefacts(header, {logPath: options.logPaths[0], paths: options.paths ?? {}});
-    const machine = new Machine(header.config, images, disks);
+    const machine = new HostedMachine(header.config, images, disks);
     const journal = new CheckJournal({
       queue,
       stateDigest: await StateDigest.create(machine),

@@ -5,11 +5,13 @@ import {decode, INSTRUCTIONS} from '../isa/decoder.ts';
 import * as layout from '../layout.ts';
 import {PAGE, type Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
-import {isBranch, OPERATION, writesInteger} from '../wasm/slot.ts';
+import {OPERATION} from '../wasm/slot.ts';
+import {traitsOf} from '../wasm/traits.ts';
 import type {Pmp} from './pmp.ts';
 
-/** What of an instruction's word depends on the instruction alone. */
-type Traits = {writesInteger: boolean; isBranch: boolean};
+/** Bytes written to a page of code, 16 at least a time, before it is taken for data; twice as many each time it was. */
+const DATA_BYTES = 4096;
+const MOST_RELEASES = 12;
 
 export class CodeCache {
   readonly #ram: Ram;
@@ -21,10 +23,13 @@ export class CodeCache {
   /** By decoded page: the page of RAM. */
   readonly #ramPage = new Int32Array(layout.DECODED_PAGES);
   #used = 0;
-  readonly #traits: readonly Traits[] = INSTRUCTIONS.map((instruction) => ({
-    writesInteger: writesInteger(instruction),
-    isBranch: isBranch(instruction),
-  }));
+  /** Decoded pages below `#used` that hold none now. */
+  #free: number[] = [];
+  /** By page of RAM: bytes written since it was decoded, and how often it was released. */
+  readonly #written: Int32Array;
+  readonly #releases: Uint8Array;
+  /** Called when every page is forgotten. */
+  onClear: () => void = () => {};
 
   constructor(memory: WebAssembly.Memory, ram: Ram, pmp: Pmp) {
     this.#ram = ram;
@@ -32,10 +37,12 @@ export class CodeCache {
     this.#i32 = new Int32Array(memory.buffer);
     this.#bytes = new Uint8Array(memory.buffer);
     this.#decodedPage = new Int32Array(ram.pageCount).fill(-1);
+    this.#written = new Int32Array(ram.pageCount);
+    this.#releases = new Uint8Array(ram.pageCount);
   }
 
   get full(): boolean {
-    return this.#used === layout.DECODED_PAGES;
+    return this.#used === layout.DECODED_PAGES && this.#free.length === 0;
   }
 
   has(ramPage: number): boolean {
@@ -57,10 +64,13 @@ export class CodeCache {
   clear(): void {
     for (let index = 0; index < this.#used; index += 1) {
       const ramPage = this.#ramPage[index];
+      if (ramPage < 0) continue;
       this.#decodedPage[ramPage] = -1;
       this.#ram.flags[ramPage] &= ~PAGE.code;
     }
     this.#used = 0;
+    this.#free = [];
+    this.onClear();
   }
 
   /** Fills the slot at this offset of the module's memory from RAM. */
@@ -71,7 +81,7 @@ export class CodeCache {
     const half = this.#ram.view.getUint16(offset, true);
     const long = (half & 3) === 3;
     const straddles = long && halfword === layout.SLOTS_PER_PAGE - 1;
-    if (straddles || !this.#pmp.uniform(layout.RAM_BASE + offset - (offset % PAGE_BYTES), PAGE_BYTES)) {
+    if (straddles || !this.#pmp.uniform(layout.RAM_BASE + offset - (offset % PAGE_BYTES))) {
       this.#i32[slot >> 2] = OPERATION.refetch | (long ? FOUR_BYTES : 0);
     } else {
       this.encode(slot, half, long ? this.#ram.view.getUint16(offset + 2, true) : 0);
@@ -88,7 +98,7 @@ export class CodeCache {
       return;
     }
     const {format} = INSTRUCTIONS[index];
-    const traits = this.#traits[index];
+    const traits = traitsOf(INSTRUCTIONS[index]);
     const rd = (word >>> 7) & 31;
     const destination = rd === 0 && traits.writesInteger ? 32 : rd;
     const sources = (((word >>> 15) & 31) << 16) | (((word >>> 20) & 31) << 21) | ((word >>> 27) << 26);
@@ -101,18 +111,36 @@ export class CodeCache {
     const base = this.pageOffset(ramPage) - layout.SLOT_BYTES * ramPage * layout.SLOTS_PER_PAGE;
     const first = Math.max((start >>> 1) - 1, ramPage * layout.SLOTS_PER_PAGE);
     const last = (end - 1) >>> 1;
+    this.#written[ramPage] += Math.max(16, end - start);
     this.#bytes.fill(0, base + first * layout.SLOT_BYTES, base + (last + 1) * layout.SLOT_BYTES);
   }
 
+  /** Whether so much was written to this page of code that it may be data by now. */
+  isWrittenOften(ramPage: number): boolean {
+    return this.#written[ramPage] >= DATA_BYTES << this.#releases[ramPage];
+  }
+
+  /** Forgets one page: fetch caches must not point to it any more. */
+  release(ramPage: number): void {
+    const index = this.#decodedPage[ramPage];
+    this.#decodedPage[ramPage] = -1;
+    this.#ramPage[index] = -1;
+    this.#free.push(index);
+    this.#ram.flags[ramPage] &= ~PAGE.code;
+    this.#releases[ramPage] = Math.min(this.#releases[ramPage] + 1, MOST_RELEASES);
+  }
+
   #add(ramPage: number): void {
-    const index = this.#used;
-    this.#used += 1;
+    const index = this.#free.pop() ?? this.#used;
+    if (index === this.#used) this.#used += 1;
+    this.#written[ramPage] = 0;
     this.#decodedPage[ramPage] = index;
     this.#ramPage[index] = ramPage;
     this.#ram.flags[ramPage] |= PAGE.code;
     const offset = layout.DECODED + index * layout.DECODED_PAGE_BYTES;
     const end = offset + layout.SLOTS_PER_PAGE * layout.SLOT_BYTES;
     this.#bytes.fill(0, offset, end);
+    this.#bytes.fill(0, offset + layout.ENTRIES, offset + layout.DECODED_PAGE_BYTES);
     for (const sentinel of [end, end + layout.SLOT_BYTES]) this.#i32[sentinel >> 2] = OPERATION.pageEnd;
   }
 }

@@ -68,9 +68,10 @@ export class Csrs {
   /** Executes a CSR instruction, given as its word. Returns false when it is illegal. */
   execute(word: number): boolean {
     const number = word >>> 20;
-    const csr = this.#csrs.get(number);
     const registers = this.#registers;
     const privilege = registers.low('privilege');
+    if (number === SSTATUS && (word & 0x2000) !== 0 && privilege !== PRIVILEGE.U) return this.#changeStatus(word);
+    const csr = this.#csrs.get(number);
     if (csr === undefined || privilege < ((number >>> 8) & 3) || csr.allowed?.() === false) return false;
     const field = (word >>> 15) & 31;
     const operation = (word >>> 12) & 3;
@@ -85,6 +86,26 @@ export class Csrs {
       csr.write(operation === 1 ? operand : operation === 2 ? base | operand : base & ~operand);
     }
     registers.setX(rd, old);
+    return true;
+  }
+
+  /** csrrs and csrrc of sstatus, with which kernels enclose every critical section and every access to user memory. */
+  #changeStatus(word: number): true {
+    const {u32} = this.#registers;
+    const field = (word >>> 15) & 31;
+    const operand = (word & 0x4000) !== 0 ? field : u32[layout.X / 4 + 2 * field];
+    const fs = u32[layout.FS / 4];
+    const old = (this.#registers.low('mstatus') & SSTATUS_WRITABLE) | (fs << MSTATUS.FS_SHIFT);
+    if (field !== 0) {
+      const next = (word & 0x1000) !== 0 ? old & ~operand : old | operand;
+      u32[layout.FS / 4] = (next >>> MSTATUS.FS_SHIFT) & 3;
+      this.#changeLowStatus(next, SSTATUS_WRITABLE);
+    }
+    const rd = (word >>> 7) & 31;
+    if (rd !== 0) {
+      u32[layout.X / 4 + 2 * rd] = old;
+      u32[layout.X / 4 + 2 * rd + 1] = UXL_HIGH | (fs === 3 ? SD_HIGH : 0);
+    }
     return true;
   }
 
@@ -308,18 +329,27 @@ export class Csrs {
   }
 
   #writeStatus(value: bigint, writable: number): void {
+    this.#registers.u32[layout.FS / 4] = Number((value >> 13n) & 3n);
+    this.#changeLowStatus(Number(value & LOW_32), writable);
+  }
+
+  /** Writes mstatus but for FS. */
+  #changeLowStatus(value: number, writable: number): void {
     const registers = this.#registers;
     const old = registers.low('mstatus');
-    let next = (old & ~writable) | (Number(value & LOW_32) & writable);
+    let next = (old & ~writable) | (value & writable);
     // MPP holds only supported modes; 2 is none, and keeps the old one.
     if ((next & MSTATUS.MPP) >>> MSTATUS.MPP_SHIFT === 2) next = (next & ~MSTATUS.MPP) | (old & MSTATUS.MPP);
     registers.setLow('mstatus', next);
-    registers.u32[layout.FS / 4] = Number((value >> 13n) & 3n);
     const changed = old ^ next;
     if ((changed & (MSTATUS.MPRV | MSTATUS.MPP | MSTATUS.SUM | MSTATUS.MXR)) !== 0) this.#port.modeChanged();
     if ((changed & next & (MSTATUS.MIE | MSTATUS.SIE)) !== 0) this.#port.interruptsChanged({deadline: false});
   }
 }
 
+const SSTATUS = 0x100;
+/** UXL and SD in sstatus's high half. */
+const UXL_HIGH = 2;
+const SD_HIGH = 0x8000_0000;
 const SIP = 0x144;
 const MIP = 0x344;

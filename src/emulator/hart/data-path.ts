@@ -11,6 +11,10 @@ import {CAUSE} from './status.ts';
 import type {Traps} from './traps.ts';
 
 const SIGNED = 16;
+/** The status of an access that was not made. */
+export const DEFERRED = 2;
+/** Whether accesses to devices are made, or only found out. */
+type Devices = 'access' | 'defer';
 
 export class DataPath {
   readonly #registers: Registers;
@@ -30,16 +34,23 @@ export class DataPath {
   }
 
   /** Loads into VALUE; `kind` as ACCESS_KINDS. Returns 1 after a trap. */
-  load(low: number, high: number, kind: number): number {
+  load(low: number, high: number, kind: number, devices: Devices = 'access'): number {
     const size = kind & 15;
+    const cached = this.#mmu.cached(low, high, size, 'load');
+    if (cached >= 0) {
+      this.#loadRam(cached, kind);
+      return 0;
+    }
     const first = Math.min(size, PAGE_BYTES - (low & (PAGE_BYTES - 1)));
     const address = this.#mmu.data(low, high, first, 'load');
     if (address < 0) return this.#fault('load', address, low, high);
     if (first === size) {
       if (!this.#ram.contains(address, size)) {
+        if (devices === 'defer') return DEFERRED;
         if (!this.#loadDevice(address, size)) return this.#fault('load', FAULT.access, low, high);
       } else {
-        for (let n = 0; n < size; n += 1) this.#buffer.setUint8(n, this.#ram.bytes[address - layout.RAM_BASE + n]);
+        this.#loadRam(address - layout.RAM_BASE, kind);
+        return 0;
       }
     } else {
       const [nextLow, nextHigh] = following(low, high, first);
@@ -57,18 +68,25 @@ export class DataPath {
   }
 
   /** Stores VALUE. Returns 1 after a trap. */
-  store(low: number, high: number, kind: number): number {
+  store(low: number, high: number, kind: number, devices: Devices = 'access'): number {
     const size = kind & 15;
+    const cached = this.#mmu.cached(low, high, size, 'store');
+    if (cached >= 0) {
+      this.#storeRam(cached, size);
+      return 0;
+    }
     const first = Math.min(size, PAGE_BYTES - (low & (PAGE_BYTES - 1)));
     const address = this.#mmu.data(low, high, first, 'store');
     if (address < 0) return this.#fault('store', address, low, high);
     const {bytes} = this.#registers;
     if (first === size) {
-      if (!this.#ram.contains(address, size))
+      if (!this.#ram.contains(address, size)) {
+        if (devices === 'defer') return DEFERRED;
         return this.#storeDevice(address, size) ? 0 : this.#fault('store', FAULT.access, low, high);
+      }
       const offset = address - layout.RAM_BASE;
       this.#ram.written(offset, size);
-      for (let n = 0; n < size; n += 1) this.#ram.bytes[offset + n] = bytes[layout.VALUE + n];
+      this.#storeRam(offset, size);
       return 0;
     }
     const [nextLow, nextHigh] = following(low, high, first);
@@ -99,6 +117,60 @@ export class DataPath {
     const offset = address - layout.RAM_BASE;
     if (access === 'store') this.#ram.written(offset, sizeBytes);
     return offset;
+  }
+
+  #loadRam(offset: number, kind: number): void {
+    const {view} = this.#ram;
+    const {i32} = this.#registers;
+    const word = layout.VALUE / 4;
+    switch (kind) {
+      case 8:
+        i32[word] = view.getInt32(offset, true);
+        i32[word + 1] = view.getInt32(offset + 4, true);
+        return;
+      case 4:
+        i32[word] = view.getInt32(offset, true);
+        break;
+      case 2:
+        i32[word] = view.getUint16(offset, true);
+        break;
+      case 1:
+        i32[word] = view.getUint8(offset);
+        break;
+      case SIGNED + 4:
+        i32[word] = view.getInt32(offset, true);
+        i32[word + 1] = i32[word] >> 31;
+        return;
+      case SIGNED + 2:
+        i32[word] = view.getInt16(offset, true);
+        i32[word + 1] = i32[word] >> 31;
+        return;
+      default:
+        i32[word] = view.getInt8(offset);
+        i32[word + 1] = i32[word] >> 31;
+        return;
+    }
+    i32[word + 1] = 0;
+  }
+
+  #storeRam(offset: number, size: number): void {
+    const {view} = this.#ram;
+    const {i32} = this.#registers;
+    const value = i32[layout.VALUE / 4];
+    switch (size) {
+      case 8:
+        view.setInt32(offset, value, true);
+        view.setInt32(offset + 4, i32[layout.VALUE / 4 + 1], true);
+        return;
+      case 4:
+        view.setInt32(offset, value, true);
+        return;
+      case 2:
+        view.setInt16(offset, value, true);
+        return;
+      default:
+        view.setInt8(offset, value);
+    }
   }
 
   /** Puts the gathered bytes into VALUE, extended to 64 bits. */

@@ -5,15 +5,16 @@ import type {Bus} from '../devices/bus.ts';
 import * as layout from '../layout.ts';
 import {Ram, type RamObserver} from '../memory.ts';
 import type {StateTable} from '../state-table.ts';
-import {generateInterpreter} from '../wasm/interpreter.ts';
+import {generateInterpreter, type TranslatorOptions} from '../wasm/interpreter.ts';
 import {type SlowPaths, SYSTEM_ACTIONS} from '../wasm/slot.ts';
 import {CodeCache} from './code-cache.ts';
 import {Csrs} from './csrs.ts';
-import {DataPath} from './data-path.ts';
+import {DataPath, DEFERRED} from './data-path.ts';
 import {FAULT, Mmu} from './mmu.ts';
 import {Pmp} from './pmp.ts';
 import {PRIVILEGE, Registers} from './registers.ts';
 import {CAUSE, INTERRUPT, MENVCFG_STCE, MSTATUS} from './status.ts';
+import {Translations} from './translations.ts';
 import {Traps} from './traps.ts';
 
 /** What the hart asks of the machine around it. */
@@ -26,6 +27,13 @@ export type HartPort = {
 /** Steps in one call of generated code: V8 replaces a slow version of a function only when it is entered anew. */
 const CHUNK_STEPS = 1 << 20;
 const WAITING = 1;
+const TIMERS = (1 << INTERRUPT.MTI) | (1 << INTERRUPT.STI);
+
+/** What executes the guest's instructions. `threshold`: visits of a place before it is translated; 0 and 1 mean at once. */
+export type Engine =
+  | {kind: 'interpreter'}
+  /** `compiler`: `inline` translates while the guest waits; `queue` leaves it to whoever takes the requests. */
+  | {kind: 'translator'; threshold: number; compiler: 'inline' | 'queue'};
 
 export class Hart implements RamObserver {
   readonly registers: Registers;
@@ -37,19 +45,29 @@ export class Hart implements RamObserver {
   readonly #traps: Traps;
   readonly #csrs: Csrs;
   readonly #data: DataPath;
+  /** Absent when the interpreter does everything. */
+  readonly translations: Translations | undefined;
   readonly #run: () => void;
   /** Position at the start of the chunk that runs now, and its steps. */
   #chunkStart = 0n;
   #chunkSteps = 0;
+  /** Timer interrupts pending at the chunk's start: no chunk goes past the position where another becomes so. */
+  #timers = 0;
   /** Counts changes of satp and PMP: the page of code that runs may be another now. */
   #generation = 0;
 
-  constructor(options: {memory: WebAssembly.Memory; ramBytes: number; state: StateTable; port: HartPort}) {
-    const {memory, ramBytes, state, port} = options;
+  constructor(options: {
+    memory: WebAssembly.Memory;
+    ramBytes: number;
+    state: StateTable;
+    port: HartPort;
+    engine: Engine;
+  }) {
+    const {memory, ramBytes, state, port, engine} = options;
     this.#port = port;
     this.ram = new Ram(memory, ramBytes);
     this.registers = new Registers(memory, state);
-    this.#pmp = new Pmp(this.registers);
+    this.#pmp = new Pmp(this.registers, this.ram.pageCount);
     this.#code = new CodeCache(memory, this.ram, this.#pmp);
     this.#mmu = new Mmu(this.registers, this.ram, this.#pmp, this.#code);
     this.#traps = new Traps(this.registers, this.#mmu);
@@ -76,7 +94,13 @@ export class Hart implements RamObserver {
       },
     });
     this.ram.observer = this;
-    this.#run = this.#instantiate(memory);
+    if (engine.kind === 'translator') {
+      const {compiler} = engine;
+      const translations = new Translations({memory, ram: this.ram, pmp: this.#pmp, code: this.#code, compiler});
+      this.#code.onClear = () => translations.clear();
+      this.translations = translations;
+    }
+    this.#run = this.#instantiate(memory, engine);
     this.reset();
   }
 
@@ -118,7 +142,9 @@ export class Hart implements RamObserver {
   run(position: bigint, steps: number): number {
     const {registers} = this;
     registers.setLow('waiting', 0);
-    const due = this.#traps.due(this.#pending(position));
+    const pending = this.#pending(position);
+    this.#timers = pending & TIMERS;
+    const due = this.#traps.due(pending);
     if (due !== undefined) this.#traps.interrupt(due);
     this.#chunkStart = position;
     this.#chunkSteps = Math.min(steps, CHUNK_STEPS);
@@ -159,12 +185,16 @@ export class Hart implements RamObserver {
 
   codeWritten(page: number, start: number, end: number): void {
     this.#code.overwritten(page, start, end);
+    this.translations?.overwritten(page, start, end);
+    if (this.#code.isWrittenOften(page) && !this.#mmu.mayExecute(this.#code.pageOffset(page))) {
+      this.#mmu.removeFetches(this.#code.pageOffset(page));
+      this.translations?.release(page);
+      this.#code.release(page);
+    }
   }
 
   tableWritten(start: number, end: number): void {
-    if (!this.#mmu.holdsValidEntry(start, end)) return;
-    this.#mmu.flush();
-    this.cut();
+    if (this.#mmu.tableWritten(start, end)) this.cut();
   }
 
   deviceWritten(offset: number, lengthBytes: number): void {
@@ -180,18 +210,96 @@ export class Hart implements RamObserver {
 
   // Slow paths of generated code
 
-  #instantiate(memory: WebAssembly.Memory): () => void {
+  #instantiate(memory: WebAssembly.Memory, engine: Engine): () => void {
     const paths: SlowPaths = {
       fetch: () => this.#fetch(),
       decode: (slot) => this.#code.fill(slot),
       refetch: () => this.#refetch(),
-      load: (low, high, kind) => this.#data.load(low, high, kind),
-      store: (low, high, kind) => this.#data.store(low, high, kind),
-      atomic: (low, high, sizeBytes, write) => this.#data.atomic(low, high, sizeBytes, write === 1 ? 'store' : 'load'),
-      system: (action, bits) => this.#system(action, bits),
+      load: (low, high, kind) => this.#staying(() => this.#data.load(low, high, kind)),
+      store: (low, high, kind) => this.#staying(() => this.#data.store(low, high, kind)),
+      atomic: (low, high, sizeBytes, write) => this.#staying(() => this.#atomic(low, high, sizeBytes, write)),
+      system: (action, bits) => this.#staying(() => this.#system(action, bits)),
+      hot: (slot, page) => this.translations?.hot(slot, this.#mmu.neighbours(page)) ?? 0,
+      loadTranslated: (low, high, kind) => this.#loadTranslated(low, high, kind),
+      storeTranslated: (low, high, kind) => this.#storeTranslated(low, high, kind),
+      atomicTranslated: (low, high, sizeBytes, write) => this.#atomicTranslated(low, high, sizeBytes, write),
+      systemTranslated: (action, bits) => this.#systemTranslated(action, bits),
     };
-    const module = new WebAssembly.Module(generateInterpreter(memory.buffer.byteLength / 0x10000));
-    return new WebAssembly.Instance(module, {env: {memory, ...paths}}).exports['run'] as () => void;
+    const translator = engine.kind === 'translator' ? {threshold: Math.max(1, engine.threshold)} : undefined;
+    const module = interpreterModule(translator);
+    const table = this.translations?.table;
+    const {exports} = new WebAssembly.Instance(module, {env: {memory, ...paths, ...(table && {table})}});
+    this.translations?.setFunctions(exports);
+    return exports['run'] as () => void;
+  }
+
+  /**
+   * A slow path of the interpreter. It goes on within the page that it runs, whose translation a flush has left unwatched: watch it
+   * again. That translation has not changed: if it had, the slice would have been cut.
+   */
+  #staying(path: () => number): number {
+    const {flushes} = this.#mmu;
+    const result = path();
+    const {i32} = this.registers;
+    if (flushes !== this.#mmu.flushes && i32[layout.LEFT / 4] !== 0)
+      this.#mmu.fetch(i32[layout.PC / 4], i32[layout.PC / 4 + 1]);
+    return result;
+  }
+
+  #atomic(low: number, high: number, sizeBytes: number, write: number): number {
+    return this.#data.atomic(low, high, sizeBytes, write === 1 ? 'store' : 'load');
+  }
+
+  // Slow paths of translated code. Its frames rely on the translations of several pages, on code that may be overwritten, and on steps
+  // that were set aside for it. Where any of that changes it must be left, with pc and steps left exact. Devices may do anything:
+  // accesses to them are the interpreter's.
+
+  #loadTranslated(low: number, high: number, kind: number): number {
+    const before = this.#marks();
+    const status = this.#data.load(low, high, kind & 0xff, 'defer');
+    // A load that has changed nothing may as well be done again.
+    if (status === DEFERRED || (status === 0 && before !== this.#marks())) return this.#undo();
+    return status;
+  }
+
+  #storeTranslated(low: number, high: number, kind: number): number {
+    const before = this.#marks();
+    const status = this.#data.store(low, high, kind & 0xff, 'defer');
+    if (status === DEFERRED) return this.#undo();
+    if (status === 1 || before === this.#marks()) return status;
+    this.registers.pc = BigInt.asUintN(64, this.registers.pc + BigInt(kind >>> 8));
+    return 1;
+  }
+
+  #atomicTranslated(low: number, high: number, sizeBytes: number, write: number): number {
+    const before = this.#marks();
+    const offset = this.#atomic(low, high, sizeBytes, write);
+    if (offset < 0 || before === this.#marks()) return offset;
+    // The interpreter does it again: nothing has been stored yet.
+    this.#undo();
+    return -1;
+  }
+
+  #systemTranslated(action: number, bits: number): number {
+    const before = this.#marks();
+    const status = this.#system(action, bits);
+    if (status === 1 || before === this.#marks()) return status;
+    this.registers.pc = BigInt.asUintN(64, this.registers.pc + 4n);
+    return 1;
+  }
+
+  /** What must not change while translated code runs on. */
+  #marks(): number {
+    // Each only grows but LEFT, which a cut makes 0: then CUT has grown by as much.
+    return (
+      this.#mmu.flushes + this.#mmu.removals + (this.translations?.drops ?? 0) + this.registers.i32[layout.CUT / 4]
+    );
+  }
+
+  /** The present step is as if it had not begun. */
+  #undo(): 1 {
+    this.registers.i32[layout.LEFT / 4] += 1;
+    return 1;
   }
 
   #fetch(): void {
@@ -295,7 +403,13 @@ export class Hart implements RamObserver {
   }
 
   #interruptDue(): void {
-    if (this.#chunkSteps > 0 && this.#traps.due(this.#pending(this.#stepPosition())) !== undefined) this.cut();
+    if (this.#chunkSteps === 0) return;
+    const {registers} = this;
+    const pending = ((registers.low('mip') | registers.low('lines')) & ~TIMERS) | this.#timers;
+    // STIP may be a bit of mip, without Sstc.
+    const software = registers.low('mip') & TIMERS;
+    if (pending === 0 && software === 0) return;
+    if (this.#traps.due(this.#pending(this.#stepPosition())) !== undefined) this.cut();
   }
 
   /** mip at a position: software bits, lines, and timers. */
@@ -316,4 +430,15 @@ export class Hart implements RamObserver {
     if (this.#chunkSteps === 0) return this.#chunkStart;
     return this.#chunkStart + BigInt(this.#chunkSteps - i32[layout.LEFT / 4] - i32[layout.CUT / 4] - 1);
   }
+}
+
+/** Modules are the same for all machines: a process that makes several compiles each once, and optimises it once. */
+const interpreterModules = new Map<number | undefined, WebAssembly.Module>();
+
+function interpreterModule(translator: TranslatorOptions | undefined): WebAssembly.Module {
+  const known = interpreterModules.get(translator?.threshold);
+  if (known !== undefined) return known;
+  const module = new WebAssembly.Module(generateInterpreter(translator));
+  interpreterModules.set(translator?.threshold, module);
+  return module;
 }

@@ -30,10 +30,19 @@ const MEMORY_CODES: Record<HostLoad | HostStore, number> = {
 
 /** A growing sequence of bytes with the format's integer encodings. */
 export class ByteWriter {
-  readonly bytes: number[] = [];
+  #buffer = new Uint8Array(256);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.subarray(0, this.#length);
+  }
 
   byte(...values: number[]): this {
-    for (const value of values) this.bytes.push(value);
+    for (const value of values) this.#push(value);
     return this;
   }
 
@@ -43,34 +52,64 @@ export class ByteWriter {
     do {
       const low = rest & 0x7f;
       rest >>>= 7;
-      this.bytes.push(rest === 0 ? low : low | 0x80);
+      this.#push(rest === 0 ? low : low | 0x80);
     } while (rest !== 0);
     return this;
   }
 
+  /** Signed LEB128 of an i32. */
+  signed32(value: number): this {
+    let rest = value | 0;
+    for (;;) {
+      const low = rest & 0x7f;
+      rest >>= 7;
+      if ((rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0)) {
+        this.#push(low);
+        return this;
+      }
+      this.#push(low | 0x80);
+    }
+  }
+
   /** Signed LEB128. */
   signed(value: bigint): this {
+    if (BigInt.asIntN(32, value) === value) return this.signed32(Number(value));
     let rest = value;
     for (;;) {
       const low = Number(rest & 0x7fn);
       rest >>= 7n;
       if ((rest === 0n && (low & 0x40) === 0) || (rest === -1n && (low & 0x40) !== 0)) {
-        this.bytes.push(low);
+        this.#push(low);
         return this;
       }
-      this.bytes.push(low | 0x80);
+      this.#push(low | 0x80);
     }
   }
 
   name(text: string): this {
     this.unsigned(text.length);
-    for (const character of text) this.byte(character.charCodeAt(0));
+    for (const character of text) this.#push(character.charCodeAt(0));
     return this;
   }
 
   append(other: ByteWriter): this {
-    for (const value of other.bytes) this.bytes.push(value);
+    this.#reserve(other.length);
+    this.#buffer.set(other.bytes, this.#length);
+    this.#length += other.length;
     return this;
+  }
+
+  #push(value: number): void {
+    if (this.#length === this.#buffer.length) this.#reserve(1);
+    this.#buffer[this.#length] = value;
+    this.#length += 1;
+  }
+
+  #reserve(count: number): void {
+    if (this.#length + count <= this.#buffer.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.#buffer.length, this.#length + count));
+    larger.set(this.bytes);
+    this.#buffer = larger;
   }
 }
 
@@ -87,7 +126,7 @@ export class CodeWriter {
   }
 
   i32Const(value: number): this {
-    this.#out.byte(0x41).signed(BigInt(value | 0));
+    this.#out.byte(0x41).signed32(value);
     return this;
   }
 
@@ -162,8 +201,25 @@ export class CodeWriter {
     return this;
   }
 
+  /** Calls what the table's element on top of the stack is; `type` as `ModuleWriter.type` gave it. */
+  callIndirect(type: number): this {
+    this.#out.byte(0x11).unsigned(type).byte(0);
+    return this;
+  }
+
+  /** The same as a tail call: this function's frame is gone. */
+  returnCallIndirect(type: number): this {
+    this.#out.byte(0x13).unsigned(type).byte(0);
+    return this;
+  }
+
   return(): this {
     this.#out.byte(0x0f);
+    return this;
+  }
+
+  drop(): this {
+    this.#out.byte(0x1a);
     return this;
   }
 
@@ -197,11 +253,14 @@ export class ModuleWriter {
   readonly #functions: (FunctionEntry | undefined)[] = [];
   readonly #functionTypes: number[] = [];
   readonly #exports: {name: string; index: number}[] = [];
+  readonly #elements: {slot: number; index: number}[] = [];
   readonly #memoryPages: number;
+  readonly #importsTable: boolean;
 
-  /** The module imports `env.memory` of at least `memoryPages` pages of 64 KiB, and functions from `env`. */
-  constructor(memoryPages: number) {
+  /** The module imports `env.memory` of at least `memoryPages` pages of 64 KiB, functions, and if wanted `env.table`. */
+  constructor(memoryPages: number, options: {table: boolean} = {table: false}) {
     this.#memoryPages = memoryPages;
+    this.#importsTable = options.table;
   }
 
   /** All imports come before the first function. Returns the function's index. */
@@ -226,6 +285,16 @@ export class ModuleWriter {
     this.#exports.push({name, index});
   }
 
+  /** Instantiating the module puts the function into the table's slot. */
+  element(slot: number, index: number): void {
+    this.#elements.push({slot, index});
+  }
+
+  /** Index of a function type, for indirect calls. */
+  type(type: FunctionType): number {
+    return this.#type(type);
+  }
+
   finish(): Uint8Array<ArrayBuffer> {
     const out = new ByteWriter().byte(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
     section(out, 1, this.#types, (w, type) => {
@@ -240,17 +309,23 @@ export class ModuleWriter {
           w.name('env').name(name).byte(0).unsigned(type),
     );
     imports.push((w) => w.name('env').name('memory').byte(2, 0).unsigned(this.#memoryPages));
+    if (this.#importsTable) imports.push((w) => w.name('env').name('table').byte(1, 0x70, 0).unsigned(1));
     section(out, 2, imports, (w, write) => write(w));
     section(out, 3, this.#functionTypes, (w, type) => w.unsigned(type));
     section(out, 7, this.#exports, (w, {name, index}) => w.name(name).byte(0).unsigned(index));
+    if (this.#elements.length > 0) {
+      section(out, 9, this.#elements, (w, {slot, index}) =>
+        w.byte(0, 0x41).signed32(slot).byte(0x0b).unsigned(1).unsigned(index),
+      );
+    }
     section(out, 10, this.#functions, (w, entry) => {
       if (entry === undefined) throw new Error('a declared function was not defined');
       const body = new ByteWriter().unsigned(entry.locals.length);
       for (const type of entry.locals) body.unsigned(1).byte(TYPE_CODES[type]);
       body.append(entry.code.bytes).byte(0x0b);
-      w.unsigned(body.bytes.length).append(body);
+      w.unsigned(body.length).append(body);
     });
-    return Uint8Array.from(out.bytes);
+    return out.bytes.slice();
   }
 
   #type(type: FunctionType): number {
@@ -264,5 +339,5 @@ export class ModuleWriter {
 function section<T>(out: ByteWriter, id: number, items: readonly T[], write: (w: ByteWriter, item: T) => void): void {
   const content = new ByteWriter().unsigned(items.length);
   for (const item of items) write(content, item);
-  out.byte(id).unsigned(content.bytes.length).append(content);
+  out.byte(id).unsigned(content.length).append(content);
 }

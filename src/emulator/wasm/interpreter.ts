@@ -3,27 +3,19 @@
 // hart (translation misses, CSRs, traps) to imported slow paths. What it keeps in locals is written back before each of those.
 
 import {INSTRUCTIONS} from '../isa/decoder.ts';
-import type {GuestAccess, HostLoad, HostStore, OperandName, SystemAction, ValueType} from '../isa/expression.ts';
+import type {GuestAccess, OperandName, SystemAction, ValueType} from '../isa/expression.ts';
 import type {Instruction} from '../isa/instruction.ts';
 import {SOFT_FLOAT} from '../isa/softfloat/soft-float.ts';
 import * as layout from '../layout.ts';
 import {addColdFunction} from './cold-instruction.ts';
 import {type Label, ModuleWriter} from './encoder.ts';
+import {LOADS, PAGE_MASK, sizeOf, storeOf} from './guest-access.ts';
 import {addFunctions, lowerStatements, type Push, type Target} from './lower.ts';
-import {ACCESS_KINDS, isCold, OPERATION, type SlowPaths, SYSTEM_ACTIONS} from './slot.ts';
+import {ACCESS_KINDS, OPERATION, type SlowPaths, SYSTEM_ACTIONS} from './slot.ts';
 import {SlotTarget} from './slot-target.ts';
-
-const LOADS: Record<GuestAccess, HostLoad> = {
-  i8: 'i64.load8_s',
-  u8: 'i64.load8_u',
-  i16: 'i64.load16_s',
-  u16: 'i64.load16_u',
-  i32: 'i64.load32_s',
-  u32: 'i64.load32_u',
-  i64: 'i64.load',
-};
-const STORES: Record<number, HostStore> = {1: 'i64.store8', 2: 'i64.store16', 4: 'i64.store32', 8: 'i64.store'};
-const sizeOf = (access: GuestAccess): number => ACCESS_KINDS[access] & 15;
+import {addSlowFunctions} from './slow-functions.ts';
+import {traitsOf} from './traits.ts';
+import {CALL_DEPTH, REGION_TYPE} from './translated-code.ts';
 
 /** Locals of `run`. */
 const RUN = {
@@ -37,15 +29,36 @@ const RUN = {
   pageAddress: 7,
   pc: 8,
   address: 9,
+  /** Whether the place where a page was entered may start translated code: not where a slice happens to start. */
+  head: 10,
+  before: 11,
 } as const;
-const RUN_LOCALS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64', 'i64'];
+const RUN_LOCALS: readonly ValueType[] = [
+  'i32',
+  'i32',
+  'i32',
+  'i32',
+  'i32',
+  'i32',
+  'i64',
+  'i64',
+  'i64',
+  'i64',
+  'i32',
+  'i32',
+];
 
-const PAGE_MASK = ~0xfffn;
 const PAGE_SLOT_BYTES = layout.SLOTS_PER_PAGE * layout.SLOT_BYTES;
 
-/** The module's bytes; it imports `env.memory` and the slow paths, and exports `run`. */
-export function generateInterpreter(memoryPages: number): Uint8Array<ArrayBuffer> {
-  const module = new ModuleWriter(memoryPages);
+/** How the interpreter works with the translator: places reached `threshold` times are asked for, by the import `hot`. */
+export type TranslatorOptions = {threshold: number};
+
+/**
+ * The module's bytes; it imports `env.memory` and the slow paths, and exports `run`. With a translator it imports `env.table` and
+ * the slow paths of translated code as well, and exports what translated code calls.
+ */
+export function generateInterpreter(translator?: TranslatorOptions): Uint8Array<ArrayBuffer> {
+  const module = new ModuleWriter(1, {table: translator !== undefined});
   const imports = new Map<string, number>();
   const add = (name: keyof SlowPaths, params: number, results: number): void => {
     const i32s = (count: number): ValueType[] => Array(count).fill('i32');
@@ -58,12 +71,22 @@ export function generateInterpreter(memoryPages: number): Uint8Array<ArrayBuffer
   add('store', 3, 1);
   add('atomic', 4, 1);
   add('system', 2, 1);
+  if (translator !== undefined) {
+    add('hot', 2, 1);
+    add('loadTranslated', 3, 1);
+    add('storeTranslated', 3, 1);
+    add('atomicTranslated', 4, 1);
+    add('systemTranslated', 2, 1);
+  }
   const functions = addFunctions(module, SOFT_FLOAT, imports);
   const cold = new Map<Instruction, number>();
   for (const instruction of INSTRUCTIONS)
-    if (isCold(instruction)) cold.set(instruction, addColdFunction(module, functions, instruction));
+    if (traitsOf(instruction).isCold) cold.set(instruction, addColdFunction(module, functions, instruction));
   const run = module.declare({params: [], results: []});
-  const interpreter = new InterpreterTarget(functions, cold);
+  const interpreter = new InterpreterTarget(functions, {
+    cold,
+    translator: translator && {...translator, regionType: module.type(REGION_TYPE)},
+  });
   interpreter.lowerRun();
   module.define(run, {
     params: [],
@@ -72,6 +95,10 @@ export function generateInterpreter(memoryPages: number): Uint8Array<ArrayBuffer
     code: interpreter.code,
   });
   module.export('run', run);
+  if (translator !== undefined) {
+    for (const {name} of SOFT_FLOAT) module.export(name, functions.get(name) as number);
+    addSlowFunctions(module, functions);
+  }
   return module.finish();
 }
 
@@ -81,18 +108,28 @@ class InterpreterTarget extends SlotTarget implements Target {
   protected override readonly bits = RUN.bits;
   readonly extraLocals: ValueType[] = [];
   readonly #cold: ReadonlyMap<Instruction, number>;
+  readonly #translator: (TranslatorOptions & {regionType: number}) | undefined;
   #instruction: Instruction | undefined;
   #reload: Label = {depth: 0};
   #redirect: Label = {depth: 0};
+  #head: Label = {depth: 0};
   #next: Label = {depth: 0};
 
-  constructor(functions: ReadonlyMap<string, number>, cold: ReadonlyMap<Instruction, number>) {
+  constructor(
+    functions: ReadonlyMap<string, number>,
+    options: {
+      cold: ReadonlyMap<Instruction, number>;
+      translator: (TranslatorOptions & {regionType: number}) | undefined;
+    },
+  ) {
     super(functions);
-    this.#cold = cold;
+    this.#cold = options.cold;
+    this.#translator = options.translator;
   }
 
   /**
-   * reload: go on from what the slow path left in memory. redirect: go on at local `pc`, on whatever page. next: go on at `slot`.
+   * reload: go on from what the slow path left in memory. redirect: go on at local `pc`, on whatever page. head: go on at `slot`,
+   * in translated code if there is some. next: go on at `slot`.
    */
   lowerRun(): void {
     const {code} = this;
@@ -104,12 +141,76 @@ class InterpreterTarget extends SlotTarget implements Target {
       code.loop((redirect) => {
         this.#redirect = redirect;
         this.#enterPage();
-        code.loop((next) => {
-          this.#next = next;
-          this.#step();
+        if (this.#translator === undefined) {
+          this.#steps();
+          this.#head = this.#next;
+          return;
+        }
+        const {threshold, regionType} = this.#translator;
+        code.loop((head) => {
+          this.#head = head;
+          code.localGet(RUN.head).if(() => this.#enterTranslated(threshold, regionType));
+          code.i32Const(1).localSet(RUN.head);
+          this.#steps();
         });
       });
     });
+  }
+
+  #steps(): void {
+    this.code.loop((next) => {
+      this.#next = next;
+      if (this.#translator === undefined) this.#head = next;
+      this.#step();
+    });
+  }
+
+  /** At a place that may start translated code: calls it if it is there, else counts the visit. */
+  #enterTranslated(threshold: number, regionType: number): void {
+    const {code} = this;
+    code.localGet(RUN.page).localGet(RUN.slot).localGet(RUN.page).op('i32.sub').i32Const(1).op('i32.shr_u');
+    code.op('i32.add').localTee(RUN.entry).memory('i32.load', layout.ENTRIES).localTee(RUN.word);
+    code
+      .i32Const(0)
+      .op('i32.gt_s')
+      .if(
+        () => {
+          code.localGet(RUN.left).localTee(RUN.before).i32Const(CALL_DEPTH).localGet(RUN.pageAddress);
+          code.localGet(RUN.word).callIndirect(regionType);
+          code.i64Const(-2n).op('i64.and').localSet(RUN.pc);
+          code.localTee(RUN.left).localGet(RUN.before).op('i32.ne');
+          code.if(() => {
+            code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(RUN.cache);
+            code.branch(this.#redirect);
+          });
+        },
+        () => {
+          code
+            .localGet(RUN.word)
+            .i32Const(-threshold)
+            .op('i32.gt_s')
+            .if(() => {
+              code
+                .localGet(RUN.entry)
+                .localGet(RUN.word)
+                .i32Const(1)
+                .op('i32.sub')
+                .localTee(RUN.word)
+                .memory('i32.store', layout.ENTRIES);
+              code.localGet(RUN.word).i32Const(-threshold).op('i32.eq');
+              code.if(() => {
+                code
+                  .localGet(RUN.slot)
+                  .localGet(RUN.pageAddress)
+                  .i64Const(12n)
+                  .op('i64.shr_u')
+                  .op('i32.wrap_i64')
+                  .call(this.functionIndex('hot'))
+                  .if(() => code.branch(this.#head));
+              });
+            });
+        },
+      );
   }
 
   /** Sets page, pageAddress and slot from pc, if the fetch cache holds its page. */
@@ -315,7 +416,18 @@ class InterpreterTarget extends SlotTarget implements Target {
     code.if(() => {
       this.immediate();
       code.op('i32.wrap_i64').i32Const(2).op('i32.shl').localGet(RUN.slot).op('i32.add').localTee(RUN.slot);
-      code.localGet(RUN.page).op('i32.sub').i32Const(PAGE_SLOT_BYTES).op('i32.lt_u').branchIf(this.#next);
+      code.localGet(RUN.page).op('i32.sub').i32Const(PAGE_SLOT_BYTES).op('i32.lt_u');
+      if (this.#translator === undefined) {
+        code.branchIf(this.#next);
+      } else if (this.#instruction?.name === 'jal') {
+        code.branchIf(this.#head);
+      } else {
+        // Only a branch backwards leads to the head of a loop.
+        code.if(() => {
+          this.immediate();
+          code.i64Const(0n).op('i64.lt_s').branchIf(this.#head).branch(this.#next);
+        });
+      }
       code.localGet(RUN.slot).localGet(RUN.page).op('i32.sub').i32Const(2).op('i32.shr_s').op('i64.extend_i32_s');
       code.localGet(RUN.pageAddress).op('i64.add').localSet(RUN.pc).branch(this.#redirect);
     });
@@ -334,7 +446,7 @@ class InterpreterTarget extends SlotTarget implements Target {
       .if(
         () => {
           code.localGet(RUN.pc).op('i32.wrap_i64').i32Const(0xfff).op('i32.and').i32Const(2).op('i32.shl');
-          code.localGet(RUN.page).op('i32.add').localSet(RUN.slot);
+          code.localGet(RUN.page).op('i32.add').localSet(RUN.slot).branch(this.#head);
         },
         () => code.branch(this.#redirect),
       );
@@ -363,7 +475,7 @@ class InterpreterTarget extends SlotTarget implements Target {
       () => {
         this.#hostAddress(layout.TLB_WRITE);
         value();
-        code.memory(STORES[sizeOf(access)]);
+        code.memory(storeOf(access));
       },
       () => {
         this.#store64(layout.VALUE, value);

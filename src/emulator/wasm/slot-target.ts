@@ -4,7 +4,8 @@ import type {Instruction} from '../isa/instruction.ts';
 import * as layout from '../layout.ts';
 import {CodeWriter} from './encoder.ts';
 import type {Push} from './lower.ts';
-import {dirtiesFloatingPoint, SYSTEM_ACTIONS, usesFloatingPoint} from './slot.ts';
+import {SYSTEM_ACTIONS} from './slot.ts';
+import {traitsOf} from './traits.ts';
 
 /** What both targets share: registers and immediates in a decoded slot. */
 export abstract class SlotTarget {
@@ -80,13 +81,14 @@ export abstract class SlotTarget {
   /** mstatus.FS is checked before, and becomes dirty with, whatever changes the FP state. */
   protected floatingPointState(instruction: Instruction): void {
     const {code} = this;
-    if (!usesFloatingPoint(instruction)) return;
+    const {usesFloatingPoint, dirtiesFloatingPoint} = traitsOf(instruction);
+    if (!usesFloatingPoint) return;
     code
       .i32Const(0)
       .memory('i32.load', layout.FS)
       .op('i32.eqz')
       .if(() => this.illegal());
-    if (dirtiesFloatingPoint(instruction)) code.i32Const(0).i32Const(3).memory('i32.store', layout.FS);
+    if (dirtiesFloatingPoint) code.i32Const(0).i32Const(3).memory('i32.store', layout.FS);
   }
 
   protected illegal(): void {

@@ -1,8 +1,7 @@
 // What the interpreter and the hart agree on: the decoded slot's word, the codes of actions and accesses, and the slow paths that
 // generated code calls. Decoding (hart/code-cache.ts) writes what the generated interpreter reads.
 
-import type {Expr, GuestAccess, Statement, SystemAction} from '../isa/expression.ts';
-import type {Instruction} from '../isa/instruction.ts';
+import type {GuestAccess, SystemAction} from '../isa/expression.ts';
 
 /**
  * The interpreter word, the low half of a decoded slot; the immediate is the high half (a branch's is relative to the next
@@ -42,28 +41,15 @@ export type SlowPaths = {
   /** Offset in RAM, or -1 after a trap. `write`: 1 for store-conditionals and atomic operations. */
   atomic(low: number, high: number, sizeBytes: number, write: number): number;
   system(action: number, bits: number): number;
+
+  // With the translator only
+
+  /** The place of this slot was reached `threshold` times; `page`: low half of its virtual page's number. Returns 1 when its
+   *  translated code is there now. */
+  hot(slot: number, page: number): number;
+  // As called by translated code: whatever changes more than registers and RAM is a status of 1.
+  loadTranslated(low: number, high: number, kind: number): number;
+  storeTranslated(low: number, high: number, kind: number): number;
+  atomicTranslated(low: number, high: number, sizeBytes: number, write: number): number;
+  systemTranslated(action: number, bits: number): number;
 };
-
-/** Whether any statement or expression of the instruction satisfies the predicate. */
-function contains(instruction: Instruction, predicate: (node: Statement | Expr) => boolean): boolean {
-  const visit = (value: unknown): boolean => {
-    if (Array.isArray(value)) return value.some(visit);
-    if (typeof value !== 'object' || value === null) return false;
-    return ('kind' in value && predicate(value as Statement | Expr)) || Object.values(value).some(visit);
-  };
-  return visit(instruction.statements);
-}
-
-/** Instructions that call functions or go through the slow path for atomics live outside the main loop, which keeps it small. */
-export function isCold(instruction: Instruction): boolean {
-  return contains(instruction, (node) => node.kind === 'call' || node.kind === 'atomicAddress');
-}
-
-export const writesInteger = (instruction: Instruction): boolean =>
-  contains(instruction, (node) => node.kind === 'setRd');
-export const isBranch = (instruction: Instruction): boolean => contains(instruction, (node) => node.kind === 'branch');
-export const usesFloatingPoint = (instruction: Instruction): boolean =>
-  contains(instruction, (node) => node.kind === 'setFd' || (node.kind === 'operand' && node.operand.startsWith('fs')));
-/** Whether it makes mstatus.FS dirty: it writes an FP register, or may accrue exceptions. */
-export const dirtiesFloatingPoint = (instruction: Instruction): boolean =>
-  contains(instruction, (node) => node.kind === 'setFd' || node.kind === 'call');

@@ -5,6 +5,13 @@ declare namespace WebAssembly {
     constructor(descriptor: {initial: number; maximum?: number});
     readonly buffer: ArrayBuffer;
   }
+  class Table {
+    constructor(descriptor: {initial: number; maximum?: number; element: 'anyfunc'});
+    readonly length: number;
+    get(index: number): unknown;
+    set(index: number, value: unknown): void;
+    grow(by: number): number;
+  }
   class Module {
     constructor(bytes: Uint8Array<ArrayBuffer>);
   }

@@ -1,0 +1,250 @@
+// The translated code that the hart has: which regions were asked for, which are installed, and when they must go. Translated code
+// is a cache like decoded pages: it is found by the page of RAM and the offset in it, forgotten when what it was made from is
+// overwritten, and never part of the state. Compilation is somebody else's business: requests go out and modules come in.
+
+import {assert} from '../../errors.ts';
+import * as layout from '../layout.ts';
+import type {Ram} from '../memory.ts';
+import {PAGE_BYTES} from '../paged-memory.ts';
+import {type ByteRange, type CodePage, deltaOf} from '../wasm/region.ts';
+import {type TranslatedRegion, type TranslationRequest, translate} from '../wasm/translate.ts';
+import {ENTRY_REQUESTED} from '../wasm/translated-code.ts';
+import type {CodeCache} from './code-cache.ts';
+import type {Pmp} from './pmp.ts';
+
+/** Regions that may be installed at a time; the oldest quarter goes when they are more. */
+const REGION_LIMIT = 32_768;
+/** Requests that may wait to be taken; places that become hot meanwhile are counted anew. */
+const REQUEST_LIMIT = 512;
+/** A page whose translated code was overwritten so often is left to the interpreter. */
+const OVERWRITES_LIMIT = 64;
+const TABLE_STEP = 4096;
+
+/** A compiled translation: the module of `Translation.bytes`. */
+export type CompiledTranslation = {module: WebAssembly.Module; regions: readonly TranslatedRegion[]};
+
+/** A page of code and the page of RAM that it is. */
+type SourcePage = CodePage & {ramPage: number};
+type Request = {slot: number; entryAddress: number; pages: readonly SourcePage[]; offset: number};
+/** `pages`: which bytes of which pages of RAM it was made from. */
+type Region = {slot: number; entryAddress: number; pages: ReadonlyMap<number, ByteRange[]>};
+
+export class Translations {
+  readonly table = new WebAssembly.Table({initial: TABLE_STEP, element: 'anyfunc'});
+  readonly #ram: Ram;
+  readonly #pmp: Pmp;
+  readonly #code: CodeCache;
+  readonly #i32: Int32Array;
+  readonly #compiler: 'inline' | 'queue';
+  /** What translated modules import: the memory, the table, and functions of the interpreter's module. */
+  #imports: Record<string, unknown> = {};
+  #freeSlots: number[] = [];
+  #nextSlot = 1;
+  /** Requested, by slot; the first `#waiting.length` of them have not been taken. */
+  readonly #requests = new Map<number, Request>();
+  #waiting: Request[] = [];
+  /** Installed, by slot, the oldest first. */
+  readonly #regions = new Map<number, Region>();
+  readonly #byPage = new Map<number, Set<Region>>();
+  readonly #overwrites = new Map<number, number>();
+  /** Counts regions that were dropped: translated code that runs may be among them. */
+  drops = 0;
+
+  constructor(parts: {
+    memory: WebAssembly.Memory;
+    ram: Ram;
+    pmp: Pmp;
+    code: CodeCache;
+    compiler: 'inline' | 'queue';
+  }) {
+    this.#ram = parts.ram;
+    this.#pmp = parts.pmp;
+    this.#code = parts.code;
+    this.#compiler = parts.compiler;
+    this.#i32 = new Int32Array(parts.memory.buffer);
+    this.#imports = {memory: parts.memory, table: this.table};
+  }
+
+  /** What translated code may call: the exports of the interpreter's instance. */
+  setFunctions(exports: Record<string, unknown>): void {
+    this.#imports = {...this.#imports, ...exports};
+  }
+
+  get regionCount(): number {
+    return this.#regions.size;
+  }
+
+  /**
+   * The interpreter has come to this slot often. `neighbours`: where the decoded pages before and behind it in virtual memory are, if
+   * they are known. Returns 1 when its translation is installed now.
+   */
+  hot(slotAddress: number, neighbours: {before: number | undefined; behind: number | undefined}): number {
+    const ramPage = this.#code.ramPageOf(slotAddress);
+    const decoded = this.#code.pageOffset(ramPage);
+    const halfword = (slotAddress - decoded) / layout.SLOT_BYTES;
+    const entryAddress = decoded + layout.ENTRIES + halfword * layout.ENTRY_BYTES;
+    if (
+      !this.#pmp.uniform(layout.RAM_BASE + ramPage * PAGE_BYTES) ||
+      (this.#overwrites.get(ramPage) ?? 0) >= OVERWRITES_LIMIT
+    ) {
+      this.#i32[entryAddress >> 2] = ENTRY_REQUESTED;
+      return 0;
+    }
+    if (this.#waiting.length >= REQUEST_LIMIT) {
+      this.#i32[entryAddress >> 2] = 0;
+      return 0;
+    }
+    const pages = this.#sourcePages(ramPage, decoded, neighbours);
+    const request = {slot: this.#takeSlot(), entryAddress, pages, offset: halfword * 2};
+    this.#requests.set(request.slot, request);
+    this.#i32[entryAddress >> 2] = ENTRY_REQUESTED;
+    if (this.#compiler === 'queue') {
+      this.#waiting.push(request);
+      return 0;
+    }
+    const {bytes, regions} = translate([request]);
+    this.install({module: new WebAssembly.Module(bytes), regions});
+    return this.#i32[entryAddress >> 2] > 0 ? 1 : 0;
+  }
+
+  /** Requests since the last call. Each must be answered by `install`, sooner or later. */
+  takeRequests(): TranslationRequest[] {
+    const taken = this.#waiting;
+    this.#waiting = [];
+    return taken.map(({slot, pages, offset}) => ({
+      slot,
+      pages: pages.map(({delta, bytes, decoded}) => ({delta, bytes, decoded})),
+      offset,
+    }));
+  }
+
+  /** To be called between slices. Regions whose code has changed since they were asked for are left out. */
+  install({module, regions}: CompiledTranslation): void {
+    new WebAssembly.Instance(module, {env: this.#imports});
+    for (const {slot, ranges} of regions) {
+      const request = this.#requests.get(slot);
+      assert(request !== undefined, 'a translation that nobody asked for');
+      this.#requests.delete(slot);
+      if (ranges.length > 0 && this.#isTrue(request, ranges)) this.#add(request, ranges);
+      else this.#freeSlot(slot);
+    }
+    if (this.#regions.size > REGION_LIMIT) this.#evict(REGION_LIMIT / 4);
+  }
+
+  /** [start, end) of RAM, within one page, is about to change. */
+  overwritten(ramPage: number, start: number, end: number): void {
+    const regions = this.#byPage.get(ramPage);
+    if (regions === undefined) return;
+    const first = start - ramPage * PAGE_BYTES;
+    const last = end - ramPage * PAGE_BYTES;
+    for (const region of regions) {
+      const ranges = region.pages.get(ramPage) ?? [];
+      if (!ranges.some((range) => range.start < last && first < range.end)) continue;
+      this.#drop(region);
+      this.#overwrites.set(ramPage, (this.#overwrites.get(ramPage) ?? 0) + 1);
+    }
+  }
+
+  /** Forgets a page, because its decoded form is forgotten. */
+  release(ramPage: number): void {
+    for (const region of this.#byPage.get(ramPage) ?? []) this.#drop(region);
+    for (const request of this.#requests.values()) {
+      if (request.pages.some((page) => page.ramPage === ramPage)) request.entryAddress = -1;
+    }
+    this.drops += 1;
+  }
+
+  /** Forgets everything, because the decoded pages are forgotten. */
+  clear(): void {
+    for (const region of this.#regions.values()) this.#freeSlot(region.slot);
+    this.drops += 1;
+    this.#regions.clear();
+    this.#byPage.clear();
+    this.#overwrites.clear();
+    // Those that are being compiled find another page, or none, at their entry's place.
+    for (const request of this.#requests.values()) request.entryAddress = -1;
+    this.#waiting = this.#waiting.filter((request) => {
+      this.#requests.delete(request.slot);
+      this.#freeSlot(request.slot);
+      return false;
+    });
+  }
+
+  /** Copies of the page and of those neighbours that PMP leaves to be read as a whole. */
+  #sourcePages(
+    ramPage: number,
+    decoded: number,
+    {before, behind}: {before: number | undefined; behind: number | undefined},
+  ): SourcePage[] {
+    const pages = [{delta: 0, ramPage, decoded, bytes: this.#ram.page(ramPage).slice()}];
+    for (const [delta, offset] of [
+      [-1, before],
+      [1, behind],
+    ] as const) {
+      if (offset === undefined) continue;
+      const neighbour = this.#code.ramPageOf(offset);
+      if (!this.#pmp.uniform(layout.RAM_BASE + neighbour * PAGE_BYTES)) continue;
+      pages.push({delta, ramPage: neighbour, decoded: offset, bytes: this.#ram.page(neighbour).slice()});
+    }
+    return pages;
+  }
+
+  /** Whether the code is still what the request saw. */
+  #isTrue(request: Request, ranges: readonly ByteRange[]): boolean {
+    if (request.entryAddress < 0) return false;
+    const same = ranges.every(({start, end}) => {
+      const delta = deltaOf(start);
+      const page = request.pages.find((candidate) => candidate.delta === delta);
+      assert(page !== undefined, 'code of a page that was not given');
+      const now = this.#ram.page(page.ramPage);
+      for (let offset = start - delta * PAGE_BYTES; offset < end - delta * PAGE_BYTES; offset += 1)
+        if (now[offset] !== page.bytes[offset]) return false;
+      return true;
+    });
+    if (!same) this.#i32[request.entryAddress >> 2] = 0;
+    return same;
+  }
+
+  #add({slot, entryAddress, pages}: Request, ranges: readonly ByteRange[]): void {
+    const byPage = new Map<number, ByteRange[]>();
+    for (const {start, end} of ranges) {
+      const delta = deltaOf(start);
+      const ramPage = pages.find((page) => page.delta === delta)?.ramPage ?? 0;
+      const inPage = {start: start - delta * PAGE_BYTES, end: end - delta * PAGE_BYTES};
+      byPage.set(ramPage, [...(byPage.get(ramPage) ?? []), inPage]);
+    }
+    const region = {slot, entryAddress, pages: byPage};
+    this.#regions.set(slot, region);
+    for (const ramPage of byPage.keys()) {
+      const ofPage = this.#byPage.get(ramPage);
+      if (ofPage === undefined) this.#byPage.set(ramPage, new Set([region]));
+      else ofPage.add(region);
+    }
+    this.#i32[entryAddress >> 2] = slot;
+  }
+
+  #drop(region: Region): void {
+    this.drops += 1;
+    this.#i32[region.entryAddress >> 2] = 0;
+    this.#regions.delete(region.slot);
+    for (const ramPage of region.pages.keys()) this.#byPage.get(ramPage)?.delete(region);
+    this.#freeSlot(region.slot);
+  }
+
+  #evict(count: number): void {
+    for (const region of [...this.#regions.values()].slice(0, count)) this.#drop(region);
+  }
+
+  #takeSlot(): number {
+    const free = this.#freeSlots.pop();
+    if (free !== undefined) return free;
+    if (this.#nextSlot === this.table.length) this.table.grow(TABLE_STEP);
+    this.#nextSlot += 1;
+    return this.#nextSlot - 1;
+  }
+
+  #freeSlot(slot: number): void {
+    this.table.set(slot, null);
+    this.#freeSlots.push(slot);
+  }
+}

@@ -1,0 +1,369 @@
+// Generates the function of a region: its blocks in structured control flow, the check of the steps left at its entry, at loop
+// heads and after calls, and its ends: jumps and calls that look up translated code where the guest goes, or return to the
+// interpreter. A region whose loops have several entries becomes one loop around a dispatch on the next block.
+
+import * as layout from '../layout.ts';
+import {PAGE_BYTES} from '../paged-memory.ts';
+import type {CodeWriter, Label} from './encoder.ts';
+import {PAGE_MASK} from './guest-access.ts';
+import {type CodePage, deltaOf, type Region, type Step} from './region.ts';
+import {analyse, type Flow, type FlowBlock} from './region-flow.ts';
+import {type Dirty, RegionTarget} from './region-target.ts';
+
+const LEFT = 0;
+const DEPTH = 1;
+
+export type RegionFunction = {localTypes: RegionTarget['localTypes']; code: CodeWriter};
+
+/** `regionType`: index of REGION_TYPE in the module; `functions`: indices of what may be called. */
+export function generateRegion(
+  region: Region,
+  options: {regionType: number; functions: ReadonlyMap<string, number>; pages: readonly CodePage[]},
+): RegionFunction {
+  const generator = new RegionGenerator(analyse(region), options);
+  generator.generate();
+  return {localTypes: generator.target.localTypes, code: generator.target.code};
+}
+
+class RegionGenerator {
+  readonly target: RegionTarget;
+  readonly #flow: Flow;
+  readonly #regionType: number;
+  /** Ends, with local pc set and registers in memory: return to the interpreter; go on in translated code if there is some. */
+  #exit: Label = {depth: 0};
+  #goOn: Label = {depth: 0};
+  /** Where the pages' decoded forms are, by their distance from the entry's page. */
+  readonly #decoded: ReadonlyMap<number, number>;
+  readonly #loops = new Map<FlowBlock, Label>();
+  readonly #joins = new Map<FlowBlock, Label>();
+  /** For a region that is not reducible: where the dispatch loop starts. */
+  #dispatch: Label | undefined;
+
+  constructor(
+    flow: Flow,
+    options: {regionType: number; functions: ReadonlyMap<string, number>; pages: readonly CodePage[]},
+  ) {
+    this.#flow = flow;
+    this.#decoded = new Map(options.pages.map(({delta, decoded}) => [delta, decoded]));
+    this.#regionType = options.regionType;
+    this.target = new RegionTarget(options.functions);
+  }
+
+  get #code(): CodeWriter {
+    return this.target.code;
+  }
+
+  generate(): void {
+    const {target} = this;
+    const [entry] = this.#flow.blocks;
+    const code = this.#code;
+    // What is at the end is shared by all ways to get there.
+    code.block((interrupted) => {
+      target.interrupted = interrupted;
+      code.block((exit) => {
+        this.#exit = exit;
+        code.block((goOn) => {
+          this.#goOn = goOn;
+          if (!entry.isLoopHead) this.#checkSteps(entry, {x: 0, f: 0});
+          // V8 drops the load where no access follows.
+          code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(target.dataCache);
+          target.reload({x: entry.liveX, f: entry.liveF});
+          if (this.#flow.isReducible) this.#tree(entry);
+          else this.#dispatchLoop();
+          code.unreachable();
+        });
+        this.#tailCall();
+      });
+      target.pushLeft();
+      code.localGet(this.#pc).return();
+    });
+    target.leaveFromMemory();
+  }
+
+  // Structure
+
+  /** A block with all that it dominates. */
+  #tree(block: FlowBlock): void {
+    const joins = block.dominated.filter((child) => child.isJoin).sort((a, b) => b.index - a.index);
+    if (!block.isLoopHead) {
+      this.#within(block, joins);
+      return;
+    }
+    this.#code.loop((start) => {
+      this.#loops.set(block, start);
+      this.#within(block, joins);
+    });
+  }
+
+  /** Joins, the last first, each behind a WebAssembly block that ends where the join begins. */
+  #within(block: FlowBlock, joins: readonly FlowBlock[]): void {
+    const [join, ...rest] = joins;
+    if (join === undefined) {
+      this.#body(block);
+      return;
+    }
+    this.#code.block((end) => {
+      this.#joins.set(join, end);
+      this.#within(block, rest);
+    });
+    this.#tree(join);
+  }
+
+  #dispatchLoop(): void {
+    const {blocks} = this.#flow;
+    const next = this.target.local('next', 'i32');
+    this.#code.loop((dispatch) => {
+      this.#dispatch = dispatch;
+      const labels: Label[] = [];
+      const nest = (index: number): void => {
+        this.#code.block((label) => {
+          labels[index] = label;
+          if (index > 0) nest(index - 1);
+          else this.#code.localGet(next).branchTable(labels, labels[0]);
+        });
+        this.#body(blocks[index]);
+      };
+      // Labels must be known when the table is written: they are, for the innermost block is opened last.
+      nest(blocks.length - 1);
+    });
+  }
+
+  /** Goes on at an offset: within the region if it is there. */
+  #goTo(from: FlowBlock, offset: number): void {
+    const next = this.#flow.byStart.get(offset);
+    if (next === undefined) return this.#exitTo(offset);
+    if (from.loop !== undefined && next.loop !== from.loop) this.target.spill(this.target.dirty);
+    const delta = deltaOf(offset);
+    if (delta !== 0 && delta !== deltaOf(from.start)) this.#checkPage(delta, offset);
+    if (this.#dispatch !== undefined) {
+      this.#code.i32Const(next.index).localSet(this.target.local('next', 'i32')).branch(this.#dispatch);
+      return;
+    }
+    const label = next.index <= from.index ? this.#loops.get(next) : next.isJoin ? this.#joins.get(next) : undefined;
+    if (label !== undefined) this.#code.branch(label);
+    else this.#tree(next);
+  }
+
+  // Blocks
+
+  #body(block: FlowBlock): void {
+    const {target} = this;
+    const dirty = {x: block.dirtyX, f: block.dirtyF};
+    if (block.isLoopHead) this.#checkSteps(block, dirty);
+    target.startBlock({dirty, writesBackLate: block.loop !== undefined});
+    const count = block.steps.length;
+    if (count > 0) this.#code.localGet(LEFT).i32Const(count).op('i32.sub').localSet(LEFT);
+    const hasLastStep = block.end.kind !== 'fall' && block.end.kind !== 'leave';
+    const plain = hasLastStep ? block.steps.slice(0, -1) : block.steps;
+    for (const [index, step] of plain.entries()) this.#step(step, count - index);
+    this.#end(block);
+  }
+
+  #step(step: Step, ahead: number): void {
+    const {target} = this;
+    const nextDelta = deltaOf(step.offset + step.lengthBytes - 1);
+    if (nextDelta !== 0 && nextDelta !== deltaOf(step.offset)) {
+      this.#pushIsPage(nextDelta);
+      this.#code.op('i32.eqz').if(() => target.leaveBefore(step, ahead));
+    }
+    target.lowerStep(step, ahead);
+  }
+
+  /** Leaves before the block at `offset` if its page is not the one that was translated. */
+  #checkPage(delta: number, offset: number): void {
+    const {target} = this;
+    this.#pushIsPage(delta);
+    this.#code.op('i32.eqz').if(() => {
+      target.spill(target.dirty);
+      this.#exitAt(offset);
+    });
+  }
+
+  /** Pushes whether the virtual page at this distance is still known to be the page of code that was translated. */
+  #pushIsPage(delta: number): void {
+    const code = this.#code;
+    const line = this.target.local('line', 'i32');
+    const address = delta * PAGE_BYTES;
+    code.i32Const(0).memory('i32.load', layout.FETCH_CACHE);
+    this.target.pushPc(address);
+    code.op('i32.wrap_i64').i32Const(8).op('i32.shr_u');
+    code
+      .i32Const((layout.TLB_ENTRIES - 1) << 4)
+      .op('i32.and')
+      .op('i32.add')
+      .localTee(line)
+      .memory('i64.load');
+    this.target.pushPc(address);
+    code.op('i64.eq').localGet(line).memory('i32.load', 8);
+    code
+      .i32Const(this.#decoded.get(delta) ?? -1)
+      .op('i32.eq')
+      .op('i32.and');
+  }
+
+  #end(block: FlowBlock): void {
+    const {target} = this;
+    const {end} = block;
+    const code = this.#code;
+    const goTo = (offset: number): void => {
+      const dirty = target.dirty;
+      this.#goTo(block, offset);
+      target.dirty = dirty;
+    };
+    switch (end.kind) {
+      case 'fall':
+        goTo(end.next);
+        return;
+      case 'leave':
+        target.spill(target.dirty);
+        this.#exitAt(end.at);
+        return;
+      case 'branch':
+        target.onBranch = (condition) => {
+          condition();
+          code.if(() => goTo(end.taken));
+        };
+        this.#lastStep(block);
+        goTo(end.next);
+        return;
+      case 'jump':
+        target.onBranch = () => {};
+        this.#lastStep(block);
+        goTo(end.target);
+        return;
+      case 'call':
+        target.onBranch = () => {};
+        this.#lastStep(block);
+        target.pushPc(end.target);
+        code.localSet(this.#pc);
+        this.#call(block, end.next);
+        return;
+      case 'indirectCall':
+        this.#lastStep(block);
+        this.#call(block, end.next);
+        return;
+      case 'indirectJump':
+        this.#lastStep(block);
+        target.spill(target.dirty);
+        code.branch(isReturn(block) ? this.#exit : this.#goOn);
+        return;
+    }
+  }
+
+  #lastStep(block: FlowBlock): void {
+    const {target} = this;
+    target.onJump = (address) => {
+      address();
+      this.#code.localSet(this.#pc);
+    };
+    this.#step(block.steps[block.steps.length - 1], 1);
+  }
+
+  get #pc(): number {
+    return this.target.local('pc', 'i64');
+  }
+
+  /** Returns to the interpreter at the block's start, if its longest path does not fit into the steps left. */
+  #checkSteps(block: FlowBlock, dirty: Dirty): void {
+    const {target} = this;
+    this.#code
+      .localGet(LEFT)
+      .i32Const(block.longestPath)
+      .op('i32.lt_s')
+      .if(() => {
+        target.spill(dirty);
+        this.#exitAt(block.start);
+      });
+  }
+
+  // Ends
+
+  /** To a constant address that is no block of this region. */
+  #exitTo(offset: number): void {
+    const {target} = this;
+    target.spill(target.dirty);
+    target.pushPc(offset);
+    this.#code.localSet(this.#pc).branch(this.#goOn);
+  }
+
+  /** Returns to whoever has called, to go on at this offset; registers are in memory. */
+  #exitAt(offset: number): void {
+    this.target.pushPc(offset);
+    this.#code.localSet(this.#pc).branch(this.#exit);
+  }
+
+  /** Goes on at local pc in translated code, if there is some; registers are in memory. */
+  #tailCall(): void {
+    const code = this.#code;
+    this.#lookUp(() => {
+      this.target.pushLeft();
+      code.localGet(DEPTH);
+      this.#pushPage();
+      code.localGet(this.#entry).returnCallIndirect(this.#regionType);
+    });
+  }
+
+  /** Calls the code at local pc; then goes on at `next`, if the callee came back there. */
+  #call(block: FlowBlock, next: number): void {
+    const {target} = this;
+    const code = this.#code;
+    target.spill(target.dirty);
+    target.dirty = {x: 0, f: 0};
+    const result = this.target.local('result', 'i64');
+    code.block((called) => {
+      code.localGet(DEPTH).if(() => {
+        this.#lookUp(() => {
+          target.pushLeft();
+          code.localGet(DEPTH).i32Const(1).op('i32.sub');
+          this.#pushPage();
+          code.localGet(this.#entry).callIndirect(this.#regionType).localSet(result).localSet(LEFT).branch(called);
+        });
+      });
+      code.branch(this.#exit);
+    });
+    code.localGet(result).localTee(this.#pc);
+    target.pushPc(next);
+    code.op('i64.ne').branchIf(this.#exit);
+    const follower = this.#flow.byStart.get(next);
+    if (follower !== undefined) {
+      if (!follower.isLoopHead) this.#checkSteps(follower, {x: 0, f: 0});
+      target.reload({x: follower.liveX, f: follower.liveF});
+    }
+    this.#goTo(block, next);
+  }
+
+  /** Finds translated code at local pc by the fetch cache; `then` has its table index in local entry, and must not fall through. */
+  #lookUp(then: () => void): void {
+    const code = this.#code;
+    const line = this.target.local('line', 'i32');
+    code.i32Const(0).memory('i32.load', layout.FETCH_CACHE);
+    code
+      .localGet(this.#pc)
+      .op('i32.wrap_i64')
+      .i32Const(8)
+      .op('i32.shr_u')
+      .i32Const((layout.TLB_ENTRIES - 1) << 4)
+      .op('i32.and');
+    code.op('i32.add').localTee(line).memory('i64.load');
+    this.#pushPage();
+    code.op('i64.eq').if(() => {
+      code.localGet(line).memory('i32.load', 8);
+      code.localGet(this.#pc).op('i32.wrap_i64').i32Const(0xffe).op('i32.and').i32Const(1).op('i32.shl').op('i32.add');
+      code.memory('i32.load', layout.ENTRIES).localTee(this.#entry).i32Const(0).op('i32.gt_s').if(then);
+    });
+  }
+
+  #pushPage(): void {
+    this.#code.localGet(this.#pc).i64Const(PAGE_MASK).op('i64.and');
+  }
+
+  get #entry(): number {
+    return this.target.local('entry', 'i32');
+  }
+}
+
+/** jalr x0 by a link register (Unprivileged ISA, table 2.1). */
+function isReturn(block: FlowBlock): boolean {
+  const rs1 = (block.steps[block.steps.length - 1].word >>> 15) & 31;
+  return rs1 === 1 || rs1 === 5;
+}

@@ -1,0 +1,411 @@
+// The translator's target: operands are constants and locals. A region's x and f registers live in locals; where the region is
+// left they go back to memory, and only those that may differ from it. Every slow path is given pc and the steps left exactly.
+
+import type {GuestAccess, OperandName, SystemAction, ValueType} from '../isa/expression.ts';
+import * as layout from '../layout.ts';
+import {CodeWriter, type Label} from './encoder.ts';
+import {LOADS, PAGE_MASK, sizeOf, storeOf} from './guest-access.ts';
+import {lowerStatements, type Push, type Target} from './lower.ts';
+import type {Step} from './region.ts';
+import {registersOf} from './register-use.ts';
+import {ACCESS_KINDS, SYSTEM_ACTIONS} from './slot.ts';
+import {traitsOf} from './traits.ts';
+
+/** Parameters (translated-code.ts), then locals. */
+const LEFT = 0;
+const BASE = 2;
+const PARAMETERS = 3;
+
+/** Registers whose locals are ahead of memory. */
+export type Dirty = {x: number; f: number};
+
+/** What of a step differs between instructions and places. */
+type Present = {step: Step /** Steps of the block from this one on. */; ahead: number};
+
+export class RegionTarget implements Target {
+  readonly code = new CodeWriter();
+  readonly localTypes: ValueType[] = [];
+  readonly #functions: ReadonlyMap<string, number>;
+  readonly #named = new Map<string, number>();
+  #present: Present | undefined;
+  dirty: Dirty = {x: 0, f: 0};
+  #writesBackLate = false;
+  /** Whether mstatus.FS was found on, or made dirty, since the block's start. */
+  #floatingPoint: 'unknown' | 'on' | 'dirty' = 'unknown';
+  /** The end of the region for what the hart has interrupted: registers are in memory. */
+  interrupted: Label = {depth: 0};
+  /** What a branch or jump does; set by who lowers the block's end. */
+  onBranch: ((condition: Push) => void) | undefined;
+  onJump: ((target: Push) => void) | undefined;
+
+  constructor(functions: ReadonlyMap<string, number>) {
+    this.#functions = functions;
+  }
+
+  /** The local of this name, made when it is first asked for. */
+  local(name: string, type: ValueType): number {
+    let index = this.#named.get(name);
+    if (index === undefined) {
+      index = PARAMETERS + this.localTypes.length;
+      this.localTypes.push(type);
+      this.#named.set(name, index);
+    }
+    return index;
+  }
+
+  /** `writesBackLate`: registers go to memory only where the region is left; else also at once. */
+  startBlock({dirty, writesBackLate}: {dirty: Dirty; writesBackLate: boolean}): void {
+    this.dirty = {...dirty};
+    this.#writesBackLate = writesBackLate;
+    this.#floatingPoint = 'unknown';
+  }
+
+  /** `ahead`: steps of the block that are counted already, and have not been executed: this one and those behind it. */
+  lowerStep(step: Step, ahead: number): void {
+    this.#present = {step, ahead};
+    const {instruction} = step;
+    const {usesFloatingPoint, dirtiesFloatingPoint} = traitsOf(instruction);
+    if (usesFloatingPoint) this.#checkFloatingPoint(dirtiesFloatingPoint);
+    lowerStatements(this, instruction.statements);
+  }
+
+  // Target
+
+  localIndex(id: number): number {
+    const types = this.#step.instruction.localTypes;
+    const rank = types.slice(0, id).filter((type) => type === types[id]).length;
+    return this.local(`${types[id]}.${rank}`, types[id]);
+  }
+
+  functionIndex(name: string): number {
+    const index = this.#functions.get(name);
+    if (index === undefined) throw new Error(`no function is called ${name}`);
+    return index;
+  }
+
+  operand(name: OperandName): void {
+    const {word, offset, lengthBytes, instruction} = this.#step;
+    switch (name) {
+      case 'rs1':
+        return this.pushX((word >>> 15) & 31);
+      case 'rs2':
+        return this.pushX((word >>> 20) & 31);
+      case 'fs1':
+        return this.#pushF((word >>> 15) & 31);
+      case 'fs2':
+        return this.#pushF((word >>> 20) & 31);
+      case 'fs3':
+        return this.#pushF((word >>> 27) & 31);
+      case 'imm':
+        this.code.i64Const(BigInt(instruction.format.immediate(word)));
+        return;
+      case 'rm':
+        return this.#roundingMode(instruction.format.immediate(word));
+      case 'pc':
+        return this.pushPc(offset);
+      case 'nextPc':
+        return this.pushPc(offset + lengthBytes);
+    }
+  }
+
+  setRd(value: Push): void {
+    const rd = (this.#step.word >>> 7) & 31;
+    if (rd === 0) {
+      value();
+      this.code.drop();
+      return;
+    }
+    if (this.#writesBackLate) {
+      value();
+      this.code.localSet(this.#x(rd));
+      this.dirty.x |= 1 << rd;
+    } else {
+      this.code.i32Const(0);
+      value();
+      this.code.localTee(this.#x(rd)).memory('i64.store', layout.X + 8 * rd);
+    }
+  }
+
+  setFd(value: Push): void {
+    const fd = (this.#step.word >>> 7) & 31;
+    if (this.#writesBackLate) {
+      value();
+      this.code.localSet(this.#f(fd));
+      this.dirty.f |= 1 << fd;
+    } else {
+      this.code.i32Const(0);
+      value();
+      this.code.localTee(this.#f(fd)).memory('i64.store', layout.F + 8 * fd);
+    }
+  }
+
+  branch(condition: Push): void {
+    if (this.onBranch === undefined) throw new Error('a branch within a block');
+    this.onBranch(condition);
+  }
+
+  jump(target: Push): void {
+    if (this.onJump === undefined) throw new Error('a jump within a block');
+    this.onJump(target);
+  }
+
+  guestLoad(access: GuestAccess, address: Push): void {
+    const {code} = this;
+    this.#cacheHit({sizeBytes: sizeOf(access), cache: layout.TLB_READ, address});
+    code.if(
+      () => {
+        this.#hostAddress(layout.TLB_READ);
+        code.memory(LOADS[access]);
+      },
+      () => {
+        this.#pushPlace();
+        code.localGet(this.#address).i32Const(ACCESS_KINDS[access]).call(this.functionIndex('loadSlow'));
+        this.#leaveIf();
+        code.i32Const(0).memory('i64.load', layout.VALUE);
+      },
+      'i64',
+    );
+  }
+
+  guestStore(access: GuestAccess, address: Push, value: Push): void {
+    const {code} = this;
+    this.#cacheHit({sizeBytes: sizeOf(access), cache: layout.TLB_WRITE, address});
+    code.if(
+      () => {
+        this.#hostAddress(layout.TLB_WRITE);
+        value();
+        code.memory(storeOf(access));
+      },
+      () => {
+        this.#pushPlace();
+        code.localGet(this.#address);
+        value();
+        // Bits 8 and up: the instruction's length, for a store that is done and must be left.
+        code.i32Const(ACCESS_KINDS[access] | (this.#step.lengthBytes << 8)).call(this.functionIndex('storeSlow'));
+        this.#leaveIf();
+      },
+    );
+  }
+
+  atomicAddress(sizeBytes: 4 | 8, intent: 'read' | 'write', address: Push): void {
+    const {code} = this;
+    const cache = intent === 'write' ? layout.TLB_WRITE : layout.TLB_READ;
+    this.#cacheHit({sizeBytes, cache, address});
+    code.if(
+      () => {
+        this.#hostAddress(cache);
+        code.i32Const(layout.RAM).op('i32.sub');
+      },
+      () => {
+        const offset = this.local('scratch', 'i32');
+        this.#pushPlace();
+        code
+          .localGet(this.#address)
+          .i32Const(sizeBytes)
+          .i32Const(intent === 'write' ? 1 : 0);
+        code.call(this.functionIndex('atomicSlow')).localTee(offset).i32Const(-1).op('i32.eq');
+        this.#leaveIf();
+        code.localGet(offset);
+      },
+      'i32',
+    );
+  }
+
+  /** CSR accesses and fences. The hart works on the registers in memory. */
+  system(action: SystemAction): void {
+    const {code} = this;
+    const step = this.#step;
+    this.spill(this.dirty);
+    this.dirty = {x: 0, f: 0};
+    this.#pushPlace();
+    code.i32Const(SYSTEM_ACTIONS.indexOf(action)).i32Const(step.word).call(this.functionIndex('systemSlow'));
+    this.#leaveIf();
+    this.reload({x: registersOf(step).writesX, f: 0});
+    this.#floatingPoint = 'unknown';
+  }
+
+  // What is needed at a block's ends
+
+  pushX(register: number): void {
+    if (register === 0) this.code.i64Const(0n);
+    else this.code.localGet(this.#x(register));
+  }
+
+  /** The virtual address of an offset in the page. */
+  pushPc(offset: number): void {
+    this.code.localGet(BASE);
+    if (offset !== 0) this.code.i64Const(BigInt(offset)).op('i64.add');
+  }
+
+  pushLeft(more = 0): void {
+    this.code.localGet(LEFT);
+    if (more !== 0) this.code.i32Const(more).op('i32.add');
+  }
+
+  /** Writes registers back to memory. */
+  spill({x, f}: Dirty): void {
+    for (let n = 0; n < 32; n += 1) {
+      if (((x >>> n) & 1) === 1)
+        this.code
+          .i32Const(0)
+          .localGet(this.#x(n))
+          .memory('i64.store', layout.X + 8 * n);
+      if (((f >>> n) & 1) === 1)
+        this.code
+          .i32Const(0)
+          .localGet(this.#f(n))
+          .memory('i64.store', layout.F + 8 * n);
+    }
+  }
+
+  reload({x, f}: Dirty): void {
+    for (let n = 0; n < 32; n += 1) {
+      if (((x >>> n) & 1) === 1)
+        this.code
+          .i32Const(0)
+          .memory('i64.load', layout.X + 8 * n)
+          .localSet(this.#x(n));
+      if (((f >>> n) & 1) === 1)
+        this.code
+          .i32Const(0)
+          .memory('i64.load', layout.F + 8 * n)
+          .localSet(this.#f(n));
+    }
+  }
+
+  get #step(): Step {
+    if (this.#present === undefined) throw new Error('no instruction is being lowered');
+    return this.#present.step;
+  }
+
+  get #address(): number {
+    return this.local('address', 'i64');
+  }
+
+  get #entry(): number {
+    return this.local('entry', 'i32');
+  }
+
+  #x(register: number): number {
+    return this.local(`x${register}`, 'i64');
+  }
+
+  #f(register: number): number {
+    return this.local(`f${register}`, 'i64');
+  }
+
+  #pushF(register: number): void {
+    this.code.localGet(this.#f(register));
+  }
+
+  /** Pushes whether the cache holds the address's page and the access is aligned. */
+  #cacheHit({sizeBytes, cache, address}: {sizeBytes: number; cache: number; address: Push}): void {
+    const {code} = this;
+    address();
+    code
+      .localTee(this.#address)
+      .op('i32.wrap_i64')
+      .i32Const(8)
+      .op('i32.shr_u')
+      .i32Const((layout.TLB_ENTRIES - 1) << 4)
+      .op('i32.and');
+    code.localGet(this.dataCache).op('i32.add').localTee(this.#entry).memory('i64.load', cache);
+    code
+      .localGet(this.#address)
+      .i64Const(PAGE_MASK | BigInt(sizeBytes - 1))
+      .op('i64.and')
+      .op('i64.eq');
+  }
+
+  /** The local that holds DATA_CACHE, which changes only where the region is left. */
+  get dataCache(): number {
+    return this.local('dataCache', 'i32');
+  }
+
+  get usesDataCache(): boolean {
+    return this.#named.has('dataCache');
+  }
+
+  #hostAddress(cache: number): void {
+    this.code
+      .localGet(this.#address)
+      .op('i32.wrap_i64')
+      .localGet(this.#entry)
+      .memory('i32.load', cache + 8)
+      .op('i32.add');
+  }
+
+  /** Pushes pc and the steps left behind the present step, for a slow path. */
+  #pushPlace(): void {
+    const {step, ahead} = this.#present as Present;
+    this.pushPc(step.offset);
+    this.pushLeft(ahead - 1);
+  }
+
+  /** Takes a status: if it is not 0, leaves with what the hart has put into memory. */
+  #leaveIf(): void {
+    const {code, dirty} = this;
+    if (dirty.x === 0 && dirty.f === 0) {
+      code.branchIf(this.interrupted);
+      return;
+    }
+    code.if(() => {
+      this.spill(dirty);
+      code.branch(this.interrupted);
+    });
+  }
+
+  /** The end that `interrupted` leads to. */
+  leaveFromMemory(): void {
+    const {code} = this;
+    code.i32Const(0).memory('i32.load', layout.LEFT);
+    code.i32Const(0).memory('i64.load', layout.PC).i64Const(1n).op('i64.or');
+  }
+
+  /** Leaves before this step, which is the interpreter's: it will trap, or the code is not what was translated. */
+  leaveBefore(step: Step, ahead: number): void {
+    this.spill(this.dirty);
+    this.pushLeft(ahead);
+    this.pushPc(step.offset);
+    this.code.return();
+  }
+
+  #leaveBefore(): void {
+    const {step, ahead} = this.#present as Present;
+    this.leaveBefore(step, ahead);
+  }
+
+  #checkFloatingPoint(becomesDirty: boolean): void {
+    const {code} = this;
+    if (this.#floatingPoint === 'unknown') {
+      code
+        .i32Const(0)
+        .memory('i32.load', layout.FS)
+        .op('i32.eqz')
+        .if(() => this.#leaveBefore());
+      this.#floatingPoint = 'on';
+    }
+    if (becomesDirty && this.#floatingPoint === 'on') {
+      code.i32Const(0).i32Const(3).memory('i32.store', layout.FS);
+      this.#floatingPoint = 'dirty';
+    }
+  }
+
+  /** The effective rounding mode; a reserved one is an illegal instruction. */
+  #roundingMode(field: number): void {
+    const {code} = this;
+    if (field <= 4) {
+      code.i32Const(field);
+      return;
+    }
+    if (field < 7) {
+      code.i32Const(1).if(() => this.#leaveBefore());
+      code.i32Const(0);
+      return;
+    }
+    const mode = this.local('scratch', 'i32');
+    code.i32Const(0).memory('i32.load', layout.FRM).localTee(mode).i32Const(4).op('i32.gt_u');
+    code.if(() => this.#leaveBefore());
+    code.localGet(mode);
+  }
+}

@@ -1,0 +1,59 @@
+// What of an instruction's tree decides how it is generated: found once for each instruction of the tables.
+
+import {INSTRUCTIONS} from '../isa/decoder.ts';
+import type {OperandName} from '../isa/expression.ts';
+import type {Instruction} from '../isa/instruction.ts';
+
+export type Traits = {
+  readonly operands: ReadonlySet<OperandName>;
+  /** Names of the functions that it calls. */
+  readonly callees: ReadonlySet<string>;
+  readonly writesInteger: boolean;
+  readonly writesFloat: boolean;
+  readonly isBranch: boolean;
+  readonly isCsr: boolean;
+  /** Calls functions or goes through the slow path for atomics: it lives outside the interpreter's main loop, which stays small. */
+  readonly isCold: boolean;
+  readonly usesFloatingPoint: boolean;
+  /** It makes mstatus.FS dirty: it writes an FP register, or may accrue exceptions. */
+  readonly dirtiesFloatingPoint: boolean;
+};
+
+const TRAITS: ReadonlyMap<Instruction, Traits> = new Map(
+  INSTRUCTIONS.map((instruction) => [instruction, examine(instruction)]),
+);
+
+/** `instruction` is one of INSTRUCTIONS. */
+export function traitsOf(instruction: Instruction): Traits {
+  const traits = TRAITS.get(instruction);
+  if (traits === undefined) throw new Error(`${instruction.name} is in no table`);
+  return traits;
+}
+
+function examine(instruction: Instruction): Traits {
+  const operands = new Set<OperandName>();
+  const callees = new Set<string>();
+  const kinds = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (Array.isArray(value)) value.forEach(visit);
+    if (typeof value !== 'object' || value === null) return;
+    if ('kind' in value && typeof value.kind === 'string') kinds.add(value.kind);
+    if ('operand' in value) operands.add(value.operand as OperandName);
+    if ('callee' in value) callees.add(value.callee as string);
+    Object.values(value).forEach(visit);
+  };
+  visit(instruction.statements);
+  const [first] = instruction.statements;
+  const readsFloat = [...operands].some((name) => name.startsWith('fs'));
+  return {
+    operands,
+    callees,
+    writesInteger: kinds.has('setRd'),
+    writesFloat: kinds.has('setFd'),
+    isBranch: kinds.has('branch'),
+    isCsr: first?.kind === 'system' && first.action === 'csr',
+    isCold: callees.size > 0 || kinds.has('atomicAddress'),
+    usesFloatingPoint: kinds.has('setFd') || readsFloat,
+    dirtiesFloatingPoint: kinds.has('setFd') || callees.size > 0,
+  };
+}

@@ -1,0 +1,64 @@
+// The machine as sessions run it: with the translator, whose compilations this host makes in a worker while the guest goes on.
+
+import type {BaseImage, BootImages, MachineConfig} from '../emulator/config.ts';
+import type {Engine} from '../emulator/hart/hart.ts';
+import type {CompiledTranslation} from '../emulator/hart/translations.ts';
+import {Machine} from '../emulator/machine.ts';
+import type {Stop} from '../emulator/machine-interface.ts';
+import type {TranslationRequest} from '../emulator/wasm/translate.ts';
+import {CompileWorker} from '../host/compile-worker.ts';
+
+/**
+ * Visits of a place before it is translated. Compiling a region costs about a millisecond of CPU time, interpreting it once some
+ * hundred nanoseconds. A boot of Debian, which runs most of its code a few times, decides: with 200 it takes twice as long.
+ */
+const THRESHOLD = 5000;
+/** Steps between two looks at the worker: a replay's slices may be long. */
+const SERVE_STEPS = 4_000_000n;
+/** Regions in one module. */
+const BATCH = 16;
+/** Modules under way: few, so that what has become hot since is not behind what was hot once. */
+const OUTSTANDING_LIMIT = 3;
+
+export class HostedMachine extends Machine {
+  /** Started when something is to be compiled for the first time: most short runs need none. */
+  #worker: CompileWorker<readonly TranslationRequest[], CompiledTranslation> | undefined;
+  #waiting: TranslationRequest[] = [];
+
+  /** As Machine's. FTVM_ENGINE=interpreter in the environment does without the translator, for comparisons. */
+  constructor(config: MachineConfig, images: BootImages, disks: readonly BaseImage[] = []) {
+    super(config, images, disks, hostEngine());
+  }
+
+  override runUntil(position: bigint): Stop {
+    for (;;) {
+      this.#serve();
+      const next = this.position + SERVE_STEPS;
+      const stop = super.runUntil(next < position ? next : position);
+      if (stop.kind !== 'reached' || this.position >= position) return stop;
+    }
+  }
+
+  #serve(): void {
+    const {translations} = this;
+    if (translations === undefined) return;
+    for (let result = this.#worker?.poll(); result !== undefined; result = this.#worker?.poll())
+      translations.install(result);
+    while ((this.#worker?.outstanding ?? 0) < OUTSTANDING_LIMIT) {
+      if (this.#waiting.length === 0) this.#waiting = translations.takeRequests();
+      if (this.#waiting.length === 0) return;
+      this.#worker ??= startWorker();
+      this.#worker.post(this.#waiting.splice(0, BATCH));
+    }
+  }
+}
+
+function hostEngine(): Engine {
+  if (process.env['FTVM_ENGINE'] === 'interpreter') return {kind: 'interpreter'};
+  return {kind: 'translator', threshold: THRESHOLD, compiler: 'queue'};
+}
+
+function startWorker(): CompileWorker<readonly TranslationRequest[], CompiledTranslation> {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return new CompileWorker(new URL(`./translation-worker.${extension}`, import.meta.url));
+}

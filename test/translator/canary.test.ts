@@ -1,0 +1,97 @@
+// Wrong translations that must be caught: where they are not, the other tests of this folder prove nothing.
+
+import assert from 'node:assert/strict';
+import type {Machine} from '../../src/emulator/machine.ts';
+import {type TranslationRequest, translate} from '../../src/emulator/wasm/translate.ts';
+import {generate} from '../differential/generate.ts';
+import {Random} from '../differential/random.ts';
+import {bareConfig, compare, type Guest, newMachine, reference, type Variant} from './equivalence.ts';
+
+const SEED = 5;
+const VARIANT: Variant = {name: 'a wrong translator', engine: {kind: 'translator', threshold: 0, compiler: 'queue'}};
+
+describe(`translator: canaries (seed ${SEED})`, function () {
+  this.timeout(60_000);
+
+  it('xor translated as or is caught', async () => {
+    const difference = await tryFault('integer', (word) =>
+      (word & 0xfe00_707f) === 0x0000_4033 ? word ^ 0x2000 : word,
+    );
+    assert.match(difference ?? 'no difference', /states differ at position \d+/);
+  });
+
+  it('mul translated as mulhu is caught', async () => {
+    const difference = await tryFault('memory', (word) =>
+      (word & 0xfe00_707f) === 0x0200_0033 ? word ^ 0x3000 : word,
+    );
+    assert.match(difference ?? 'no difference', /states differ at position \d+/);
+  });
+
+  it('code that has changed since it was asked for is not installed', async () => {
+    const {guest} = await prepare('integer');
+    const machine = newMachine(guest, VARIANT.engine);
+    const {translations} = machine;
+    assert.ok(translations !== undefined);
+    machine.runUntil(1_000_000n);
+    const requests = translations.takeRequests();
+    assert.ok(requests.length > 0, 'nothing was asked for');
+    const {bytes, regions} = translate(requests);
+    const [ram] = machine.memories;
+    const first = requests[0].pages[0].bytes;
+    for (const index of ram.present()) {
+      const page = ram.page(index);
+      if (page !== undefined && Buffer.from(page).equals(first))
+        ram.setPage(
+          index,
+          page.map((byte) => byte ^ 0xff),
+        );
+    }
+    translations.install({module: new WebAssembly.Module(bytes), regions});
+    const unchanged = requests.filter(({pages}) => !pages.some((page) => Buffer.from(page.bytes).equals(first)));
+    assert.equal(translations.regionCount, unchanged.length);
+  });
+});
+
+async function prepare(kind: 'integer' | 'memory') {
+  const random = new Random(SEED);
+  const {image} = generate(SEED, {kind, sequences: 20, length: 40});
+  const guest: Guest = {name: kind, config: bareConfig({ramBytes: 8 * 2 ** 20}), images: {kernel: image}};
+  const script = await reference(guest, {random, checkpoints: 5});
+  return {guest, script, random};
+}
+
+/** Runs with a translator that takes some instructions for others. */
+async function tryFault(kind: 'integer' | 'memory', fault: (word: number) => number): Promise<string | undefined> {
+  const {guest, script, random} = await prepare(kind);
+  const machine = newMachine(guest, VARIANT.engine);
+  answerAll(machine, (requests) => requests.map((request) => withFault(request, fault)));
+  return compare(guest, script, {variant: VARIANT, random, slices: 50, machine});
+}
+
+/** The machine's requests are answered at each boundary, after `change`. */
+function answerAll(machine: Machine, change: (requests: TranslationRequest[]) => readonly TranslationRequest[]): void {
+  const {translations} = machine;
+  assert.ok(translations !== undefined);
+  const takeRequests = translations.takeRequests.bind(translations);
+  translations.takeRequests = () => {
+    const requests = takeRequests();
+    if (requests.length > 0) {
+      const {bytes, regions} = translate(change(requests));
+      translations.install({module: new WebAssembly.Module(bytes), regions});
+    }
+    return [];
+  };
+}
+
+function withFault(request: TranslationRequest, fault: (word: number) => number): TranslationRequest {
+  const pages = request.pages.map((page) => {
+    const bytes = page.bytes.slice();
+    const view = new DataView(bytes.buffer);
+    for (let offset = 0; offset + 4 <= bytes.length; offset += 2) {
+      const word = view.getUint32(offset, true);
+      if (fault(word) !== word) view.setUint32(offset, fault(word), true);
+    }
+    return {...page, bytes};
+  });
+  return {...request, pages};
+}
