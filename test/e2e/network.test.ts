@@ -4,10 +4,12 @@
 import assert from 'node:assert/strict';
 import {createConnection, createServer, type Socket} from 'node:net';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {EXIT_CODES} from '../../src/errors.ts';
 import {debianGuest, GUEST_BUILD_TIMEOUT_MS} from '../guests/debian-guest.ts';
-import {FtvmProcess, TemporaryFolder} from '../support/ftvm.ts';
+import {FtvmProcess, runFtvm, TemporaryFolder} from '../support/ftvm.ts';
 import {skipUnless} from '../support/skip.ts';
 import {recordsOfKind, replayMustBeIdentical} from './ftvm-cli.ts';
+import {SlowChannel} from './slow-channel.ts';
 
 const GUEST_ADDRESS = '10.0.2.15';
 const REDIS = 'redis-server --bind 0.0.0.0 --protected-mode no --dir /tmp --save 900 1000000 --appendonly no';
@@ -17,6 +19,8 @@ const BOOT_TIMEOUT_MS = 90_000;
 const KILLS = Number(process.env.FTVM_KILLS ?? 3);
 /** A request that fell into the gap waits for a retransmission of TCP's, at worst its second; and the host here is shared. */
 const LONGEST_GAP_MS = 5000;
+/** Some hundred answers are given in that time, if nobody holds them. */
+const LOG_DELAY_MS = 150;
 
 describe('a network that outlives a host', function () {
   this.timeout(GUEST_BUILD_TIMEOUT_MS);
@@ -26,45 +30,23 @@ describe('a network that outlives a host', function () {
   });
 
   it(`Redis counts over one connection through ${KILLS} kills; the next value is always the last plus one`, async function () {
-    using folder = new TemporaryFolder();
-    const lan = folder.join('lan.sock');
-    const port = await freePort();
-    const forward = `127.0.0.1:${port}:${GUEST_ADDRESS}:6379`;
-    await using network = new FtvmProcess([
-      'switch',
-      '--port',
-      `unix:${lan}`,
-      '--uplink',
-      'passt',
-      '--forward',
-      forward,
-    ]);
-    const plugged = await network.waitFor(/plug in by|^error: .*/m, {stream: 'stderr'});
-    skipUnless(this, !plugged[0].startsWith('error: no uplink'), plugged[0]);
-
-    await using hosts = new Hosts({folder, net: `stream:unix:${lan}`});
-    await hosts.power('debian-redis-server');
-    await hosts.primary.waitFor(/Ready to accept connections/, {timeoutMs: BOOT_TIMEOUT_MS});
-    await using client = await Counter.connect(port);
-    client.start();
-    const logs = [hosts.logPath];
+    await using lan = await Lan.start(this);
+    const {hosts, client} = lan;
+    await lan.boot();
     const gaps: number[] = [];
     for (let kill = 0; kill < KILLS; kill += 1) {
       await hosts.addBackup();
       await client.reach(client.last + 20);
       const {last} = client;
-      hosts.killPrimary();
+      hosts.primary.kill('SIGKILL');
       await client.reach(last + 20);
       gaps.push(client.takeLongestGapMs());
       await hosts.promoted();
-      logs.push(hosts.logPath);
     }
     await client.stop();
     assert.ok(Math.max(...gaps) < LONGEST_GAP_MS, `gaps as the client saw them: ${gaps.join(', ')} ms`);
     // Every incarnation announced itself, and nobody came back: one move for each kill.
-    network.kill('SIGUSR1');
-    const [, moves] = await network.waitFor(/"moves":(\d+),"flooded"/, {stream: 'stderr'});
-    assert.equal(Number(moves), KILLS);
+    assert.equal(await lan.moves(), KILLS);
     hosts.primary.kill('SIGINT');
     await hosts.primary.exit();
     // The survivor's log has the whole history, across every takeover.
@@ -73,13 +55,125 @@ describe('a network that outlives a host', function () {
     assert.equal(recordsOfKind(logPath, 'takeover').length, KILLS);
     assert.ok(recordsOfKind(logPath, 'input').some(({input}) => input.kind === 'packet'));
   });
+
+  it('a host that stops answering is replaced; when it wakes up it halts, and its MAC has moved once', async function () {
+    await using lan = await Lan.start(this);
+    const {hosts, client} = lan;
+    await lan.boot();
+    await hosts.addBackup();
+    await client.reach(client.last + 20);
+    const {primary} = hosts;
+    primary.kill('SIGSTOP');
+    const {last} = client;
+    await client.reach(last + 20);
+    primary.kill('SIGCONT');
+    await hosts.promoted();
+    assert.equal((await primary.exit()).exitCode, EXIT_CODES.lostArbitration, primary.stderr);
+    await client.reach(client.last + 20);
+    await client.stop();
+    assert.equal(await lan.moves(), 1);
+  });
+
+  it('the connection lives on when the log is late and its end dies with the host: outputs waited for it', async function () {
+    await using lan = await Lan.start(this);
+    const {hosts, client} = lan;
+    await lan.boot();
+    using channel = await SlowChannel.open({port: hosts.port, delayMs: LOG_DELAY_MS});
+    await hosts.addBackup({address: channel.address});
+    await client.reach(client.last + 5);
+    hosts.primary.kill('SIGKILL');
+    channel.cut();
+    await client.reach(client.last + 5);
+    await hosts.promoted();
+    await client.stop();
+  });
+
+  it('would not pass without the Output Rule: an observer gates nothing, and with it the connection is lost', async function () {
+    await using lan = await Lan.start(this);
+    const {hosts, client} = lan;
+    await lan.boot();
+    using channel = await SlowChannel.open({port: hosts.port, delayMs: LOG_DELAY_MS});
+    await hosts.addObserver({address: channel.address});
+    await client.reach(client.last + 200);
+    hosts.primary.kill('SIGKILL');
+    channel.cut();
+    await hosts.promoteObserver();
+    // Far longer than the test above needs.
+    await assert.rejects(client.reach(client.last + 20, LONGEST_GAP_MS), /was awaited|came|broke/);
+  });
 });
+
+/** A switch with its uplink, hosts on it, and a client outside. */
+class Lan implements AsyncDisposable {
+  readonly #folder: TemporaryFolder;
+  readonly #network: FtvmProcess;
+  readonly #port: number;
+  readonly hosts: Hosts;
+  #client: Counter | undefined;
+
+  private constructor(parts: {folder: TemporaryFolder; network: FtvmProcess; port: number; hosts: Hosts}) {
+    this.#folder = parts.folder;
+    this.#network = parts.network;
+    this.#port = parts.port;
+    this.hosts = parts.hosts;
+  }
+
+  /** Skips, loudly, where there is no uplink. */
+  static async start(context: Mocha.Context): Promise<Lan> {
+    const folder = new TemporaryFolder();
+    const socketPath = folder.join('lan.sock');
+    const port = await freePort();
+    const forward = `127.0.0.1:${port}:${GUEST_ADDRESS}:6379`;
+    const network = new FtvmProcess([
+      'switch',
+      '--port',
+      `unix:${socketPath}`,
+      '--uplink',
+      'passt',
+      '--forward',
+      forward,
+    ]);
+    const [said] = await network.waitFor(/plug in by|^error: .*\n.*/m, {stream: 'stderr'});
+    const hosts = new Hosts({folder, net: `stream:unix:${socketPath}`});
+    const lan = new Lan({folder, network, port, hosts});
+    if (said.startsWith('error: no uplink')) await lan[Symbol.asyncDispose]();
+    skipUnless(context, !said.startsWith('error: no uplink'), said);
+    return lan;
+  }
+
+  get client(): Counter {
+    this.#client ??= new Counter();
+    return this.#client;
+  }
+
+  /** Until the client counts. */
+  async boot(): Promise<void> {
+    await this.hosts.power('debian-redis-server');
+    await this.hosts.primary.waitFor(/Ready to accept connections/, {timeoutMs: BOOT_TIMEOUT_MS});
+    await this.client.start(this.#port);
+  }
+
+  /** How often the switch has seen a MAC move. */
+  async moves(): Promise<number> {
+    this.#network.kill('SIGUSR1');
+    const [, moves] = await this.#network.waitFor(/"moves":(\d+),"flooded"/, {stream: 'stderr'});
+    return Number(moves);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client?.close();
+    await this.hosts[Symbol.asyncDispose]();
+    await this.#network[Symbol.asyncDispose]();
+    this.#folder[Symbol.dispose]();
+  }
+}
 
 /** Hosts, one after another: a primary, and a backup that becomes it. */
 class Hosts implements AsyncDisposable {
   readonly #folder: TemporaryFolder;
   readonly #net: string;
   readonly #arbiter: string;
+  readonly #former: FtvmProcess[] = [];
   #count = 0;
   #primary: {process: FtvmProcess; logPath: string; address: string} | undefined;
   #backup: {process: FtvmProcess; logPath: string} | undefined;
@@ -110,13 +204,14 @@ class Hosts implements AsyncDisposable {
     this.#primary.address = await addressOf(process);
   }
 
-  async addBackup(): Promise<void> {
-    const logPath = this.#nextLog();
-    const process = new FtvmProcess([
-      ...['tail', `tcp://${this.#primary?.address}`, '-o', logPath, '--net', this.#net],
-      ...['--auto-promote', '--listen', '127.0.0.1:0'],
-    ]);
-    this.#backup = {process, logPath};
+  /** The port at which the primary serves its log. */
+  get port(): number {
+    return Number(this.#primary?.address.split(':')[1]);
+  }
+
+  /** Starts a backup and waits until it is one. */
+  async addBackup(at: {address?: string} = {}): Promise<void> {
+    const process = this.#follow(at.address, ['--auto-promote', '--listen', '127.0.0.1:0']);
     await this.primary
       .waitFor(/backup joined: /, {stream: 'stderr', timeoutMs: BOOT_TIMEOUT_MS})
       .catch((error: Error) => {
@@ -124,8 +219,17 @@ class Hosts implements AsyncDisposable {
       });
   }
 
-  killPrimary(): void {
-    this.primary.kill('SIGKILL');
+  /** Starts a follower that is no backup, and waits until it follows. */
+  async addObserver(at: {address: string}): Promise<void> {
+    const process = this.#follow(at.address, ['--observer', '--digests']);
+    await process.waitFor(/^\d+ [0-9a-f]+$/m, {timeoutMs: BOOT_TIMEOUT_MS});
+  }
+
+  async promoteObserver(): Promise<void> {
+    assert.ok(this.#backup !== undefined);
+    const {exitCode, stderr} = await runFtvm(['promote', this.#backup.logPath], {timeoutMs: BOOT_TIMEOUT_MS});
+    assert.equal(exitCode, 0, stderr);
+    await this.#backup.process.waitFor(/live from position/, {stream: 'stderr'});
   }
 
   async promoted(): Promise<void> {
@@ -133,7 +237,7 @@ class Hosts implements AsyncDisposable {
     const {process, logPath} = this.#backup;
     const address = await addressOf(process);
     await process.waitFor(/live from position/, {stream: 'stderr'});
-    await this.primary.exit();
+    this.#former.push(this.primary);
     this.#primary = {process, logPath, address};
     this.#backup = undefined;
   }
@@ -141,6 +245,15 @@ class Hosts implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#primary?.process[Symbol.asyncDispose]();
     await this.#backup?.process[Symbol.asyncDispose]();
+    for (const process of this.#former) await process[Symbol.asyncDispose]();
+  }
+
+  #follow(address: string | undefined, argv: readonly string[]): FtvmProcess {
+    const logPath = this.#nextLog();
+    const source = `tcp://${address ?? this.#primary?.address}`;
+    const process = new FtvmProcess(['tail', source, '-o', logPath, '--net', this.#net, ...argv]);
+    this.#backup = {process, logPath};
+    return process;
   }
 
   #nextLog(): string {
@@ -150,8 +263,8 @@ class Hosts implements AsyncDisposable {
 }
 
 /** Says INCR over one connection, each time after the answer, and insists on what comes back. */
-class Counter implements AsyncDisposable {
-  readonly #socket: Socket;
+class Counter {
+  #socket: Socket | undefined;
   #received = '';
   #failure: Error | undefined;
   #running = false;
@@ -159,7 +272,9 @@ class Counter implements AsyncDisposable {
   #longestGapMs = 0;
   last = 0;
 
-  private constructor(socket: Socket) {
+  async start(port: number): Promise<void> {
+    const socket = createConnection({host: '127.0.0.1', port, noDelay: true});
+    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     this.#socket = socket;
     const broken = (why: string): void => {
       this.#failure ??= new Error(`the connection broke after ${this.last}: ${why}`);
@@ -167,23 +282,14 @@ class Counter implements AsyncDisposable {
     socket.on('error', (error) => broken(error.message));
     socket.on('close', () => broken('closed'));
     socket.setEncoding('utf8').on('data', (text: string) => this.#answer(text));
-  }
-
-  static async connect(port: number): Promise<Counter> {
-    const socket = createConnection({host: '127.0.0.1', port, noDelay: true});
-    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-    return new Counter(socket);
-  }
-
-  start(): void {
     this.#running = true;
     this.#answeredMs = performance.now();
-    this.#socket.write('INCR counter\r\n');
+    socket.write('INCR counter\r\n');
   }
 
   /** Resolves when this value has been answered. */
-  async reach(value: number): Promise<void> {
-    for (const deadlineMs = performance.now() + 30_000; this.last < value; ) {
+  async reach(value: number, timeoutMs = 30_000): Promise<void> {
+    for (const deadlineMs = performance.now() + timeoutMs; this.last < value; ) {
       if (this.#failure !== undefined) throw this.#failure;
       assert.ok(performance.now() < deadlineMs, `the counter stands at ${this.last}, ${value} was awaited`);
       await sleep(5);
@@ -202,8 +308,8 @@ class Counter implements AsyncDisposable {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#socket.destroy();
+  close(): void {
+    this.#socket?.destroy();
   }
 
   #answer(text: string): void {
@@ -216,7 +322,7 @@ class Counter implements AsyncDisposable {
       const nowMs = performance.now();
       this.#longestGapMs = Math.max(this.#longestGapMs, nowMs - this.#answeredMs);
       this.#answeredMs = nowMs;
-      if (this.#running) this.#socket.write('INCR counter\r\n');
+      if (this.#running) this.#socket?.write('INCR counter\r\n');
     }
   }
 }

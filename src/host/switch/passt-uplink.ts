@@ -24,6 +24,9 @@ export const UPLINK_NETWORK = {prefix: '10.0.2.', netmask: '255.255.255.0', gate
 
 const START_TIMEOUT_MS = 5000;
 const PROBE_INTERVAL_MS = 50;
+/** A MAC that no guest has. */
+const PROBE_MAC = Uint8Array.of(0x02, 0, 0, 0, 0, 0);
+const GUEST_INTERVAL_MS = 250;
 /** The child's descriptor of the guest's side. */
 const GUEST_FD = 3;
 /** `nobody`, whom passt becomes when root starts it. */
@@ -37,6 +40,9 @@ export class PasstUplink {
   readonly #exited: Promise<void>;
   #closing = false;
   #onFrame: (frame: Uint8Array) => void;
+  /** passt's own MAC, from its answer. */
+  #mac: Uint8Array = PROBE_MAC;
+  #asking: NodeJS.Timeout | undefined;
 
   private constructor(child: ChildProcess, options: UplinkOptions) {
     this.#child = child;
@@ -65,28 +71,52 @@ export class PasstUplink {
     });
     const uplink = new PasstUplink(child, options);
     const failure = await uplink.#answers(failed);
-    if (failure === undefined) return uplink;
+    if (failure === undefined) {
+      uplink.#askForGuest(options.guestAddress);
+      return uplink;
+    }
     child.kill('SIGKILL');
     throw cannotStart(failure);
   }
 
   send(frame: Uint8Array): boolean {
+    this.#stopAsking();
     return this.#stream.send(frame);
   }
 
   /** passt ends when its guest is gone; and is ended. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#stopAsking();
     this.#stream.close();
     this.#child.kill('SIGTERM');
     await this.#exited;
   }
 
+  /**
+   * passt learns the guest's MAC from what the guest sends, and connections from outside go nowhere before. A server that only waits
+   * sends nothing: so it is asked for its address, in the gateway's name, until it has said anything.
+   */
+  #askForGuest(guestAddress: string): void {
+    const question = arpRequest({mac: this.#mac, sender: UPLINK_NETWORK.gateway, target: guestAddress});
+    this.#asking = setInterval(() => this.#onFrame(question), GUEST_INTERVAL_MS);
+  }
+
+  #stopAsking(): void {
+    clearInterval(this.#asking);
+  }
+
   /** Asks for the gateway's MAC until it is told, which is when passt is ready. Resolves to what went wrong otherwise. */
   async #answers(failed: Promise<string>): Promise<string | undefined> {
-    const {onFrame, probe} = {onFrame: this.#onFrame, probe: gatewayRequest()};
+    const {onFrame, probe} = {
+      onFrame: this.#onFrame,
+      probe: arpRequest({mac: PROBE_MAC, sender: UPLINK_NETWORK.guest, target: UPLINK_NETWORK.gateway}),
+    };
     const answered = new Promise<undefined>((resolve) => {
-      this.#onFrame = () => resolve(undefined);
+      this.#onFrame = (frame) => {
+        this.#mac = frame.slice(6, 12);
+        resolve(undefined);
+      };
     });
     this.#closing = true;
     const timer = setInterval(() => this.#stream.send(probe), PROBE_INTERVAL_MS);
@@ -119,23 +149,11 @@ function passtArguments({guestAddress, forwards}: UplinkOptions): string[] {
   ];
 }
 
-/** ARP (RFC 826): who has the gateway's address? Asked under a MAC that no guest has. */
-function gatewayRequest(): Uint8Array {
-  const mac = [0x02, 0, 0, 0, 0, 0];
+/** ARP (RFC 826): who has the target's address? Asked by `sender`. */
+function arpRequest({mac, sender, target}: {mac: Uint8Array; sender: string; target: string}): Uint8Array {
   const bytes = (address: string): number[] => address.split('.').map(Number);
   const head = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, ...mac, 0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1];
-  return Uint8Array.from([
-    ...head,
-    ...mac,
-    ...bytes(UPLINK_NETWORK.guest),
-    0,
-    0,
-    0,
-    0,
-    0,
-    0,
-    ...bytes(UPLINK_NETWORK.gateway),
-  ]);
+  return Uint8Array.from([...head, ...mac, ...bytes(sender), 0, 0, 0, 0, 0, 0, ...bytes(target)]);
 }
 
 function cannotStart(failure: string): FtvmError {
