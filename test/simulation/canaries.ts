@@ -4,8 +4,8 @@
 import {PrimaryReplication} from '../../src/replication/primary-replication.ts';
 import {OutputGate} from '../../src/session/output-gate.ts';
 import {RecordJournal} from '../../src/session/record-journal.ts';
+import type {Fault} from './faults.ts';
 import type {SimulatedNetwork} from './simulated-world.ts';
-import type {Fault} from './simulation.ts';
 
 export type Canary = {
   name: string;

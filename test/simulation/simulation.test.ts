@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import {CANARIES} from './canaries.ts';
-import {ALL_FAULTS, type Fault, simulate} from './simulation.ts';
+import {ALL_FAULTS, type Fault} from './faults.ts';
+import {simulate} from './simulation.ts';
 
 const LIVES = 200;
 const ROUNDS = 3;

@@ -1,38 +1,17 @@
 // One simulated life of a guest: a primary, two backups that may become primaries, faults by the seed, then peace; and what must hold
 // at the end (issue: no output that was released is lost or contradicted, one releasing machine a generation, the survivor goes on).
 
-import {createHash} from 'node:crypto';
-import type {LogHeader} from '../../src/logformat/record.ts';
 import {LivePrimary, Replicating} from '../../src/replication/live-run.ts';
 import {runTail} from '../../src/replication/run-tail.ts';
 import {OutputDigest} from '../../src/session/digests.ts';
 import {powerOn} from '../../src/session/recording.ts';
 import {checkLife, readStanding} from './check-life.ts';
+import {type Fault, heal, inject} from './faults.ts';
 import {Random} from './random.ts';
-import {CRASH_POINTS} from './simulated-disk.ts';
 import {type Host, type Shown, SimulatedNetwork} from './simulated-world.ts';
+import {toyHeader} from './toy-header.ts';
 import {ToyMachine} from './toy-machine.ts';
 import {type SimulatedProcess, VirtualTime} from './virtual-time.ts';
-
-export type Fault =
-  | 'none'
-  /** Killed at the k-th append, output or message. */
-  | 'crashAtPoint'
-  | 'crashAndRestart'
-  /** What it was about to show has been acknowledged; then it hears of nothing. */
-  | 'pauseThenCut'
-  | 'cutOneWay'
-  | 'slow'
-  | 'slowArbiter'
-  | 'crash'
-  | 'silentCrash'
-  | 'pause'
-  | 'cut'
-  | 'arbiterAway'
-  | 'lateAnswers'
-  | 'cutAndArbiterAway'
-  /** Nobody reaches anybody: a primary that had a backup must wait. */
-  | 'nobodyReached';
 
 export type SimulationOptions = {
   seed: number;
@@ -58,27 +37,11 @@ export type SimulationResult = {
 
 const TIMING = {heartbeatMs: 50, takeoverMs: 200};
 const PORT = 1;
-/** Messages on their way arrive before a host that was paused is cut off. */
-const LEAST_CUT_MS = 4;
+/** Two faults at a time now and then. */
+const SECOND_FAULT_CHANCE = 0.3;
 /** So long after the last fault the backup must be back, and the guest must go on. */
 const RECOVERY_MS = 1000;
 const QUIET_MS = 300;
-export const ALL_FAULTS: readonly Fault[] = [
-  'crash',
-  'silentCrash',
-  'crashAtPoint',
-  'crashAndRestart',
-  'pause',
-  'pauseThenCut',
-  'cut',
-  'cutOneWay',
-  'slow',
-  'slowArbiter',
-  'arbiterAway',
-  'lateAnswers',
-  'cutAndArbiterAway',
-  'nobodyReached',
-];
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   // The hashes' WebAssembly is compiled in real time, once.
@@ -104,6 +67,8 @@ class Simulation {
   /** Processes that were the backup when the guest's last primary died. */
   #heirs: SimulatedProcess[] = [];
   readonly #names = ['a', 'b', 'c'];
+  /** Asks a process to end in order. */
+  readonly #stops = new Map<SimulatedProcess, AbortController>();
   #shownBefore = 0;
   /** From then on, until the faults are over, nothing may be shown. */
   #mustWaitFromMs: number | undefined;
@@ -126,6 +91,10 @@ class Simulation {
     await this.#time.runUntil(200 + this.#random.below(300));
     for (let round = 0; round < this.#options.rounds; round += 1) {
       this.#fault(this.#random.pick(this.#options.faults));
+      if (this.#random.unit() < SECOND_FAULT_CHANCE) {
+        await this.#run(this.#random.below(150));
+        this.#fault(this.#random.pick(this.#options.faults));
+      }
       await this.#run(100 + this.#random.below(500));
       this.#heal();
       await this.#run(50 + this.#random.below(300));
@@ -221,7 +190,7 @@ class Simulation {
         entropy: (lengthBytes) => world.entropy(lengthBytes),
       });
       const live = new LivePrimary({primary, replicating, generation: 1, by: processName});
-      const {end} = await live.run(new AbortController().signal);
+      const {end} = await live.run(this.#stopOf(host));
       this.#note(`${host.name}: primary ended: ${end.kind}`);
       this.#retire(host);
     };
@@ -247,13 +216,19 @@ class Simulation {
         onOutput: undefined,
         onProgress: () => {},
         onDigest: () => {},
-        signal: new AbortController().signal,
+        signal: this.#stopOf(host),
         note: (text) => this.#note(`${host.name}: ${text}`),
       });
       this.#note(`${host.name}: tail ended: ${result.outcome} ${result.live?.end.kind ?? ''}`);
       this.#retire(host);
     };
     this.#launch(host, launch);
+  }
+
+  #stopOf({process}: Host): AbortSignal {
+    const stop = new AbortController();
+    this.#stops.set(process, stop);
+    return stop.signal;
   }
 
   #launch(host: Host, launch: () => Promise<void>): void {
@@ -263,6 +238,9 @@ class Simulation {
       launch().catch((error: Error) => {
         if (process.state === 'dead') return;
         this.#note(`${host.name}: failed: ${error.message}`);
+        // Told to end while it was looking for a primary.
+        const askedToEnd = this.#stops.get(process)?.signal.aborted === true;
+        if (askedToEnd && (error as {code?: string}).code === 'network') return this.#retire(host);
         this.#violations.push(`${host.name} failed: ${error.name === 'FtvmError' ? error.message : error.stack}`);
         this.#retire(host);
       });
@@ -275,71 +253,20 @@ class Simulation {
   }
 
   #fault(fault: Fault): void {
-    const network = this.#network;
-    const random = this.#random;
-    const hosts = [...network.hosts.values()];
-    const host = random.pick(hosts);
-    const others = hosts.filter((other) => other !== host);
+    const host = this.#random.pick([...this.#network.hosts.values()]);
     this.#note(`fault: ${fault} at ${host.name}`);
-    switch (fault) {
-      case 'none':
-        return;
-      case 'crash':
-      case 'silentCrash':
-        network.kill(host, {silently: fault === 'silentCrash'});
-        return;
-      case 'crashAtPoint':
-        host.crash = {point: random.pick(CRASH_POINTS), left: 1 + random.below(40)};
-        return;
-      case 'crashAndRestart':
-        network.kill(host, {silently: random.unit() < 0.5});
-        network.restart(host);
+    if (fault === 'nobodyReached')
+      this.#mustWaitFromMs = this.#isProtected() ? this.#time.nowMs + 2 * TIMING.takeoverMs : undefined;
+    inject(fault, host, {
+      network: this.#network,
+      time: this.#time,
+      random: this.#random,
+      stop: (process) => this.#stops.get(process)?.abort('SIGTERM'),
+      restart: () => {
+        this.#network.restart(host);
         this.#startBackup(host);
-        return;
-      case 'pause':
-        this.#time.pause(host.process);
-        return;
-      case 'pauseThenCut':
-        this.#time.pause(host.process);
-        this.#time.after(LEAST_CUT_MS + random.unit() * LEAST_CUT_MS, undefined, () => {
-          for (const other of others) network.cut(host.name, other.name);
-        });
-        return;
-      case 'cut':
-        for (const other of random.unit() < 0.5 ? others : [random.pick(others)]) network.cut(host.name, other.name);
-        return;
-      case 'cutOneWay': {
-        const [from, to] = random.unit() < 0.5 ? [host, random.pick(others)] : [random.pick(others), host];
-        network.cut(from.name, to.name, {oneWay: true});
-        return;
-      }
-      case 'slow':
-        network.slownessMs = 20 + random.below(150);
-        return;
-      case 'slowArbiter':
-        network.arbiter.slownessMs = 20 + random.below(150);
-        if (random.unit() < 0.5) network.kill(host, {silently: random.unit() < 0.5});
-        return;
-      case 'arbiterAway':
-        for (const other of hosts) network.arbiter.unreachableFor.add(other.name);
-        network.kill(host, {silently: random.unit() < 0.5});
-        return;
-      case 'lateAnswers':
-        network.arbiter.lateAnswers = 0.5;
-        network.kill(host, {silently: random.unit() < 0.5});
-        return;
-      case 'cutAndArbiterAway':
-        for (const other of hosts) network.arbiter.unreachableFor.add(other.name);
-        for (const other of others) network.cut(host.name, other.name);
-        return;
-      case 'nobodyReached':
-        for (const x of hosts) {
-          network.arbiter.unreachableFor.add(x.name);
-          for (const y of hosts) if (x !== y) network.cut(x.name, y.name);
-        }
-        this.#mustWaitFromMs = this.#isProtected() ? this.#time.nowMs + 2 * TIMING.takeoverMs : undefined;
-        return;
-    }
+      },
+    });
   }
 
   /** Whether the guest's primary lives and has a backup. */
@@ -352,21 +279,12 @@ class Simulation {
   }
 
   #heal(): void {
-    const network = this.#network;
     const waitedFromMs = this.#mustWaitFromMs ?? Number.POSITIVE_INFINITY;
-    const early = network.shown.find(({atMs}) => atMs > waitedFromMs);
+    const early = this.#network.shown.find(({atMs}) => atMs > waitedFromMs);
     if (early !== undefined)
       this.#violations.push(`${early.process} shows at ${early.atMs.toFixed(1)}: it had to wait`);
     this.#mustWaitFromMs = undefined;
-    network.cuts.clear();
-    network.slownessMs = 0;
-    network.arbiter.unreachableFor.clear();
-    network.arbiter.lateAnswers = 0;
-    network.arbiter.slownessMs = 0;
-    for (const host of network.hosts.values()) {
-      host.crash = undefined;
-      this.#time.resume(host.process);
-    }
+    heal(this.#network, this.#time);
     this.#note('healed');
   }
 
@@ -381,31 +299,4 @@ class Simulation {
 
 function isAlive(host: Host): boolean {
   return host.process.state !== 'dead';
-}
-
-function toyHeader(seed: number): LogHeader {
-  return {
-    formatVersion: 1,
-    machineVersion: 1,
-    ftvmVersion: '0.1.0',
-    config: {
-      ramBytes: 2 ** 21,
-      boot: 'elf',
-      commandLine: '',
-      epochNs: 1_767_225_600_000_000_000n,
-      rngSeed: new Uint8Array(32),
-      stepsPerTick: 100,
-      clock: 'real',
-      disks: [],
-      nics: [],
-      entropy: true,
-      reboot: false,
-    },
-    artefacts: [],
-    disks: [],
-    lineageId: new Uint8Array(createHash('sha256').update(String(seed)).digest().subarray(0, 16)),
-    arbiter: 'dir:/simulated',
-    host: {hostname: 'simulated', bootId: 'x', pid: 1},
-    controlSocket: null,
-  };
 }

@@ -1,7 +1,8 @@
 // Many simulated lives: `node test/simulation/soak.ts [LIVES] [FIRST_SEED]`, 20,000 from a random seed unless told. A life in which
 // something did not hold is printed with its seed; the exit code is then 1. `soak.ts 1 SEED` tells one life again, and what happened.
 
-import {ALL_FAULTS, simulate} from './simulation.ts';
+import {ALL_FAULTS} from './faults.ts';
+import {simulate} from './simulation.ts';
 
 const ROUNDS = 4;
 const REPORT_INTERVAL = 500;

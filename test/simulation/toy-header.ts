@@ -1,0 +1,31 @@
+// The header of a toy guest's log; its lineage comes from the seed.
+
+import {createHash} from 'node:crypto';
+import type {LogHeader} from '../../src/logformat/record.ts';
+
+export function toyHeader(seed: number): LogHeader {
+  return {
+    formatVersion: 1,
+    machineVersion: 1,
+    ftvmVersion: '0.1.0',
+    config: {
+      ramBytes: 2 ** 21,
+      boot: 'elf',
+      commandLine: '',
+      epochNs: 1_767_225_600_000_000_000n,
+      rngSeed: new Uint8Array(32),
+      stepsPerTick: 100,
+      clock: 'real',
+      disks: [],
+      nics: [],
+      entropy: true,
+      reboot: false,
+    },
+    artefacts: [],
+    disks: [],
+    lineageId: new Uint8Array(createHash('sha256').update(String(seed)).digest().subarray(0, 16)),
+    arbiter: 'dir:/simulated',
+    host: {hostname: 'simulated', bootId: 'x', pid: 1},
+    controlSocket: null,
+  };
+}
