@@ -52,9 +52,11 @@ async function main(): Promise<void> {
       qemu,
       folder,
       signal: stop.signal,
+      elapsedS: () => (performance.now() - started) / 1000,
       progress(what, repetition) {
-        const seconds = Math.round((performance.now() - started) / 1000);
-        process.stderr.write(`${String(seconds).padStart(4)} s  ${repetition}/${this.repetitions}  ${what}\n`);
+        process.stderr.write(
+          `${String(Math.round(this.elapsedS())).padStart(4)} s  ${repetition}/${this.repetitions}  ${what}\n`,
+        );
       },
     };
     const host = describeHost(qemu);

@@ -6,12 +6,14 @@ import {statSync} from 'node:fs';
 import {join} from 'node:path';
 import {FIRST_PROCESS_MARKER, PROMPT} from '../src/guests/debian/init-script.ts';
 import {resolveGuest} from '../src/guests/manifest.ts';
-import type {Bench} from './bench-context.ts';
+import {type Bench, repeat} from './bench-context.ts';
 import {runFtvm} from './ftvm-run.ts';
 import {between, markOf, type QemuMode, type Run, type Step} from './job.ts';
 import {runQemu} from './qemu-run.ts';
 
 const GUEST = 'debian';
+/** When this part shall be over, of a run of eight minutes. */
+const UNTIL_S = 320;
 /** The shell has asked its terminal for the cursor, and the kernel's last timers of the boot have run. */
 const SETTLE_MS = 3000;
 /** QEMU's log is complete only when QEMU ends by itself, so that in those runs the shell is replaced by `true`. */
@@ -57,10 +59,10 @@ export async function measureDebian(bench: Bench): Promise<Samples | undefined> 
     peakRssBytes: {record: [], replay: [], qemu: []},
     ramBytes: resolved.ramBytes,
   };
-  for (let repetition = 1; repetition <= bench.repetitions; repetition++) {
+  await repeat(bench, {untilS: UNTIL_S}, async (repetition) => {
     await measureFtvm(bench, {repetition, samples});
     if (bench.qemu !== undefined) await measureQemu(bench, {repetition, samples, resolved});
-  }
+  });
   return samples;
 }
 

@@ -122,6 +122,7 @@ function debianFigures(debian: Samples, idleS: number): Figure[] {
       name: 'the same in CPU seconds',
       unit: '×',
       ftvm: ratioOf({numerator: cpuS.replay, denominator: cpuS.record}),
+      target: TARGETS.replayRatio,
     },
     {
       name: `replay of ${idleS} s of an idle shell`,

@@ -5,7 +5,7 @@
 import {existsSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import type {Bench} from './bench-context.ts';
+import {type Bench, repeat} from './bench-context.ts';
 import {runFtvm} from './ftvm-run.ts';
 import {between, type Engine, markOf, type Run, type Step} from './job.ts';
 import {runQemu} from './qemu-run.ts';
@@ -15,6 +15,10 @@ const GUESTS = fileURLToPath(new URL('./guests/', import.meta.url));
 const QEMU_RAM_BYTES = 128 * 2 ** 20;
 
 export type Program = {name: string; description: string; file: string; instructions: number; checksum: string};
+
+/** When the two parts shall be over, of a run of eight minutes. */
+const MODES_UNTIL_S = 350;
+const SPEEDS_UNTIL_S = 480;
 
 /** The one whose speed is judged and recorded: loads, stores, branches and arithmetic in the proportions of ordinary code. */
 export const JUDGED_PROGRAM = 'sort';
@@ -36,7 +40,7 @@ export async function measureSpeeds(bench: Bench, programs: readonly Program[]):
   const all = programs.map((program): ProgramSpeeds => {
     return {program, engines: new Map(bench.engines.map((engine) => [engine, []])), qemu: []};
   });
-  for (let repetition = 1; repetition <= bench.repetitions; repetition++) {
+  await repeat(bench, {untilS: SPEEDS_UNTIL_S}, async (repetition) => {
     for (const {program, engines, qemu} of all) {
       for (const engine of bench.engines) {
         bench.progress(`${program.name}, ${engine}`, repetition);
@@ -46,7 +50,7 @@ export async function measureSpeeds(bench: Bench, programs: readonly Program[]):
       bench.progress(`${program.name}, QEMU`, repetition);
       qemu.push(speedOf(await runUnderQemu(bench, program), program));
     }
-  }
+  });
   return all;
 }
 
@@ -60,7 +64,7 @@ export async function measureModes(bench: Bench, program: Program): Promise<Prog
   };
   const logPath = join(bench.folder, 'program.ftlog');
   const engine = bench.defaultEngine;
-  for (let repetition = 1; repetition <= bench.repetitions; repetition++) {
+  await repeat(bench, {untilS: MODES_UNTIL_S}, async (repetition) => {
     bench.progress(`${program.name} without a log, recorded, replayed`, repetition);
     const plain = await runPlain(bench, {program, engine});
     take(modes.plain, plain);
@@ -70,7 +74,7 @@ export async function measureModes(bench: Bench, program: Program): Promise<Prog
     take(modes.record, recorded);
     modes.record.speed.push(speedOf(recorded, program));
     take(modes.replay, await runFtvm({mode: 'replay', logPath, marks: []}, {engine, signal: bench.signal}));
-  }
+  });
   return modes;
 }
 

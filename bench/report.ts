@@ -34,9 +34,9 @@ export function tablesOf(report: Report): Table[] {
   return [figureTable(report), programTable(report)];
 }
 
-function figureTable({figures, repetitions, engines}: Report): Table {
+function figureTable({figures, engines}: Report): Table {
   return {
-    title: `ftvm with its ${engines.at(-1)}: median (least–most) of ${repetitions}`,
+    title: `ftvm with its ${engines.at(-1)}: median (least–most) of ${repeated(figures.map(({ftvm}) => ftvm))}`,
     columns: ['figure', 'ftvm', 'target', 'verdict', 'QEMU'],
     rows: figures.map(({name, unit, ftvm, target, verdict, qemu, qemuMode}) => [
       `${name}, ${unit}`,
@@ -48,10 +48,10 @@ function figureTable({figures, repetitions, engines}: Report): Table {
   };
 }
 
-function programTable({programs, engines, repetitions}: Report): Table {
+function programTable({programs, engines}: Report): Table {
   const hasQemu = programs.some(({qemu}) => qemu !== null);
   return {
-    title: `Million instructions per CPU second on bare metal: median (least–most) of ${repetitions}`,
+    title: `Million instructions per CPU second on bare metal: median (least–most) of ${repeated(programs.flatMap(({engines: spreads}) => Object.values(spreads)))}`,
     columns: ['program', 'what it does', ...engines, ...(hasQemu ? ['QEMU', `${engines.at(-1)} ÷ QEMU`] : [])],
     rows: programs.map(({name, description, engines: spreads, qemu}) => [
       name,
@@ -60,6 +60,13 @@ function programTable({programs, engines, repetitions}: Report): Table {
       ...(qemu === null ? [] : [formatSpread(qemu), formatNumber(spreads[engines.at(-1)!].median / qemu.median)]),
     ]),
   };
+}
+
+/** How often was measured: a busy host may have left time for fewer repetitions of some than of others. */
+function repeated(spreads: readonly Spread[]): string {
+  const counts = spreads.map(({count}) => count);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return least === most ? `${most}` : `${least} to ${most}`;
 }
 
 export function formatSpread({median, min, max, count}: Spread): string {
