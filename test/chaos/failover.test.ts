@@ -156,7 +156,8 @@ describe(`a hot backup, seed ${SEED} (FTVM_TEST_SEED)`, function () {
     await primary.exit();
     const promoted = await runFtvm(['promote', logPath]);
     assert.equal(promoted.exitCode, 0, promoted.stderr);
-    assert.match(promoted.stdout, /^primary at position \d+ in \d+ ms$/m);
+    const took = /^primary at position \d+ in (\d+) ms$/m.exec(promoted.stdout);
+  assert.ok(took !== null, promoted.stdout);
     await finish(follower);
     const whole = await transcriptOf(logPath);
     checkShown([primary.stdoutBytes, follower.stdoutBytes], whole);
@@ -175,17 +176,17 @@ async function killPrimary(kill: {number: number; lifeMs: number; linesPerSecond
   await sleep(kill.lifeMs / 2);
   primary.kill();
   await primary.exit();
-  const startMs = performance.now();
   const promoted = await runFtvm(['promote', pair.backupLogPath]);
-  const tookMs = performance.now() - startMs;
   assert.equal(promoted.exitCode, 0, promoted.stderr);
-  assert.match(promoted.stdout, /^primary at position \d+ in \d+ ms$/m);
+  const took = /^primary at position \d+ in (\d+) ms$/m.exec(promoted.stdout);
+  assert.ok(took !== null, promoted.stdout);
   await backup.waitFor(THREE_LINES);
   await finish(backup);
   const whole = await transcriptOf(pair.backupLogPath);
   checkShown([primary.stdoutBytes, backup.stdoutBytes], whole);
   assert.ok(checkHashChain(whole) > 3);
-  return tookMs;
+  // As the backup counts it: how long the command itself takes to start says something of this host's load alone.
+  return Number(took[1]);
 }
 
 /** The counter is told to stop, and does. */

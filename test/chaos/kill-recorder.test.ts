@@ -77,7 +77,8 @@ async function killAndCarryOn({lifeMs, number}: {lifeMs: number; number: number}
   // Identical from power-on across both takeovers.
   const whole = await transcriptOf(logPath);
   checkShown(shown, whole);
-  assert.ok(checkHashChain(whole) > 7);
+  // The second one's six lines; the third may have shown again what the second had shown already.
+  assert.ok(checkHashChain(whole) >= 6);
   assert.deepEqual(
     recordsOfKind(logPath, 'takeover').map(({generation}) => generation),
     [2, 3],
