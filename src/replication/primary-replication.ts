@@ -196,16 +196,20 @@ export class PrimaryReplication implements Followers {
     if (this.#followers.size > 0) this.#scheduleAdvance();
   }
 
+  /** Whoever is the backup then has it on its disk; one that was lost must be replaced by a generation of our own first. */
   async synced(ordinal: bigint): Promise<void> {
-    const {backup} = this;
-    if (backup === undefined) return;
-    backup.requestSync(ordinal);
-    await this.#until(() => this.backup !== backup || backup.syncedThrough >= ordinal);
-    // A backup that was lost meanwhile must be replaced by a generation of our own before the guest may rely on this disk alone.
-    await this.#until(
-      () =>
-        this.#standing.kind === 'alone' || this.#standing.kind === 'protected' || this.#standing.kind === 'superseded',
-    );
+    for (;;) {
+      await this.#until(() => this.backup !== undefined || this.#standsAlone);
+      const {backup} = this;
+      if (backup === undefined) return;
+      backup.requestSync(ordinal);
+      await this.#until(() => this.backup !== backup || backup.syncedThrough >= ordinal);
+      if (backup.syncedThrough >= ordinal) return;
+    }
+  }
+
+  get #standsAlone(): boolean {
+    return this.#standing.kind === 'alone' || this.#standing.kind === 'superseded';
   }
 
   /** Resolves when the condition, which depends on what followers and the arbiter say, holds. */

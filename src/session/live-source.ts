@@ -46,6 +46,7 @@ export class LiveSource implements Source {
   #sliceSteps = FIRST_SLICE_STEPS;
   #sliceStart: {ns: bigint; position: bigint} | undefined;
   #end: SourceEnd | undefined;
+  readonly #ended = Promise.withResolvers<void>();
   #pausedUntil: Promise<void> | undefined;
   /** The FLUSH that waits for the disks. */
   #barrier: {done: boolean} | undefined;
@@ -60,6 +61,7 @@ export class LiveSource implements Source {
   /** Ends the session at the next boundary. */
   finish(end: SourceEnd): void {
     this.#end ??= end;
+    this.#ended.resolve();
     this.#wakeup.signal();
   }
 
@@ -201,8 +203,10 @@ export class LiveSource implements Source {
   }
 
   async #standStill(): Promise<void> {
-    await this.#pausedUntil;
-    this.#pausedUntil = undefined;
+    // A session can be ended while its guest stands still, however long the arbiter is out of reach.
+    const until = this.#pausedUntil;
+    await Promise.race([until, this.#ended.promise]);
+    if (this.#pausedUntil === until) this.#pausedUntil = undefined;
     this.#clock = undefined;
     this.#sliceStart = undefined;
   }

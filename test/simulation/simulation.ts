@@ -1,6 +1,7 @@
 // One simulated life of a guest: a primary, two backups that may become primaries, faults by the seed, then peace; and what must hold
 // at the end (issue: no output that was released is lost or contradicted, one releasing machine a generation, the survivor goes on).
 
+import type {FtvmError} from '../../src/errors.ts';
 import {LivePrimary, Replicating} from '../../src/replication/live-run.ts';
 import {runTail} from '../../src/replication/run-tail.ts';
 import {OutputDigest} from '../../src/session/digests.ts';
@@ -238,9 +239,10 @@ class Simulation {
       launch().catch((error: Error) => {
         if (process.state === 'dead') return;
         this.#note(`${host.name}: failed: ${error.message}`);
-        // Told to end while it was looking for a primary.
+        // Told to end while it was looking for a primary, or for the arbiter.
         const askedToEnd = this.#stops.get(process)?.signal.aborted === true;
-        if (askedToEnd && (error as {code?: string}).code === 'network') return this.#retire(host);
+        if (askedToEnd && ['network', 'arbiterUnreachable'].includes((error as Partial<FtvmError>).code ?? ''))
+          return this.#retire(host);
         this.#violations.push(`${host.name} failed: ${error.name === 'FtvmError' ? error.message : error.stack}`);
         this.#retire(host);
       });
