@@ -16,7 +16,7 @@ const ROUNDS = 20;
 const CONTENDERS = 5;
 
 describe(`a control socket, seed ${SEED} (FTVM_TEST_SEED)`, function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   it(`of a dead session is taken by one of ${CONTENDERS} that want it, ${ROUNDS} times`, async () => {
     using folder = new TemporaryFolder();

@@ -21,7 +21,7 @@ const HELLO: Hello = {protocol: CHANNEL_PROTOCOL, name: 'a stranger', lineageId:
 const MEBIBYTE = 2 ** 20;
 
 describe(`hostile peers, seed ${SEED} (FTVM_TEST_SEED)`, function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
   const random = new Random(SEED);
   const noise = (lengthBytes: number): Buffer => {
     const bytes = Buffer.alloc(lengthBytes);

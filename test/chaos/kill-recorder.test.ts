@@ -17,7 +17,7 @@ const WORKERS = 3;
 const LONGEST_LIFE_MS = 1200;
 
 describe(`a recorder killed at ${KILLS} moments, seed ${SEED} (FTVM_TEST_SEED)`, function () {
-  this.timeout(180_000);
+  this.timeout(400_000);
 
   it('leaves logs that are good, torn, and carried on', async () => {
     const random = new Random(SEED);

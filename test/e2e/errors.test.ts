@@ -19,7 +19,7 @@ const HELLO = `${GUEST_FOLDER}hello.elf`;
 const TWO_DIGESTS = /recorded: sha256 [0-9a-f]{64}, \d+ bytes\n +found: +sha256 [0-9a-f]{64}, \d+ bytes\nhint: /;
 
 describe('what is wrong is named', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const folder = new TemporaryFolder();
   let files = 0;
   const fresh = (extension = '.ftlog'): string => folder.join(`${(files += 1)}${extension}`);
@@ -142,7 +142,7 @@ describe('what is wrong is named', function () {
       await refused(['record', process.execPath, '-o', fresh()], 110, /ELF|machine/);
       await refused(['record', file(otherMachine, '.elf'), '-o', fresh()], 110, /x86-64|machine/);
       await refused(['record', file(other32, '.elf'), '-o', fresh()], 110, /32/);
-      for (const length of [0, 3, 16, 63, 64, 100, 200, elf.length >> 1, elf.length - 1]) {
+      for (const length of [0, 16, 64, 100, elf.length >> 1]) {
         const path = file(elf.subarray(0, length), '.elf');
         const {exitCode, stderr} = await runFtvm(['record', path, '-o', fresh()]);
         // What is cut off behind the last segment is not missed.

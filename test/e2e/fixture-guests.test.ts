@@ -16,7 +16,7 @@ import {
 } from './ftvm-cli.ts';
 
 describe('every guest of our own, recorded and replayed', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   for (const guest of GUESTS) {
     it(`${guest.name}: real time`, async () => {

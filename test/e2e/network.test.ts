@@ -2,6 +2,7 @@
 // over one connection, and every answer is exactly the last one plus one. Switch and uplink are the only things that stay.
 
 import assert from 'node:assert/strict';
+import {randomBytes} from 'node:crypto';
 import {createConnection, createServer, type Socket} from 'node:net';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {EXIT_CODES} from '../../src/errors.ts';
@@ -19,6 +20,8 @@ const BOOT_TIMEOUT_MS = 90_000;
 const KILLS = Number(process.env.FTVM_KILLS ?? 3);
 /** A request that fell into the gap waits for a retransmission of TCP's, at worst its second; and the host here is shared. */
 const LONGEST_GAP_MS = 5000;
+/** Beyond what any socket on the way holds. */
+const TRANSFER_BYTES = 16 << 20;
 /** Some hundred answers are given in that time, if nobody holds them. */
 const LOG_DELAY_MS = 150;
 
@@ -33,18 +36,24 @@ describe('a network that outlives a host', function () {
     await using lan = await Lan.start(this);
     const {hosts, client} = lan;
     await lan.boot();
+    using idle = await lan.connect();
+    assert.equal(await idle.ask('PING\r\n', 7), '+PONG\r\n');
     const gaps: number[] = [];
     for (let kill = 0; kill < KILLS; kill += 1) {
       await hosts.addBackup();
       await client.reach(client.last + 20);
       const {last} = client;
+      client.takeLongestGapMs();
       hosts.primary.kill('SIGKILL');
       await client.reach(last + 20);
       gaps.push(client.takeLongestGapMs());
       await hosts.promoted();
     }
     await client.stop();
+    console.log(gaps);
     assert.ok(Math.max(...gaps) < LONGEST_GAP_MS, `gaps as the client saw them: ${gaps.join(', ')} ms`);
+    // A connection on which nothing was said through all of it works as before.
+    assert.equal(await idle.ask('PING\r\n', 7), '+PONG\r\n');
     // Every incarnation announced itself, and nobody came back: one move for each kill.
     assert.equal(await lan.moves(), KILLS);
     hosts.primary.kill('SIGINT');
@@ -54,6 +63,28 @@ describe('a network that outlives a host', function () {
     await replayMustBeIdentical(logPath, {timeoutMs: 180_000});
     assert.equal(recordsOfKind(logPath, 'takeover').length, KILLS);
     assert.ok(recordsOfKind(logPath, 'input').some(({input}) => input.kind === 'packet'));
+  });
+
+  it(`${TRANSFER_BYTES} bytes on their way out when the host dies arrive whole`, async function () {
+    await using lan = await Lan.start(this);
+    const {hosts} = lan;
+    await lan.boot();
+    const content = randomBytes(TRANSFER_BYTES);
+    using connection = await lan.connect();
+    const set = [`*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$${TRANSFER_BYTES}\r\n`, content, '\r\n'];
+    assert.equal(await connection.ask(Buffer.concat(set.map((part) => Buffer.from(part))), 5), '+OK\r\n');
+    await hosts.addBackup();
+    const head = `$${TRANSFER_BYTES}\r\n`;
+    let killedAt = 0;
+    connection.onProgress = (receivedBytes) => {
+      if (killedAt > 0 || receivedBytes < TRANSFER_BYTES / 4) return;
+      killedAt = receivedBytes;
+      hosts.primary.kill('SIGKILL');
+    };
+    const received = await connection.ask('GET big\r\n', head.length + TRANSFER_BYTES + 2);
+    assert.ok(killedAt > 0 && killedAt < TRANSFER_BYTES, `killed after ${killedAt} bytes`);
+    assert.equal(received, `${head}${content.toString('latin1')}\r\n`);
+    await hosts.promoted();
   });
 
   it('a host that stops answering is replaced; when it wakes up it halts, and its MAC has moved once', async function () {
@@ -151,6 +182,13 @@ class Lan implements AsyncDisposable {
     await this.hosts.power('debian-redis-server');
     await this.hosts.primary.waitFor(/Ready to accept connections/, {timeoutMs: BOOT_TIMEOUT_MS});
     await this.client.start(this.#port);
+  }
+
+  /** Another connection to Redis. */
+  async connect(): Promise<Connection> {
+    const socket = createConnection({host: '127.0.0.1', port: this.#port, noDelay: true});
+    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    return new Connection(socket);
   }
 
   /** How often the switch has seen a MAC move. */
@@ -324,6 +362,43 @@ class Counter {
       this.#answeredMs = nowMs;
       if (this.#running) this.#socket?.write('INCR counter\r\n');
     }
+  }
+}
+
+/** A connection on which one thing after another is asked. */
+class Connection implements Disposable {
+  readonly #socket: Socket;
+  onProgress: (receivedBytes: number) => void = () => {};
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  /** The answer, as Latin-1, once it has this length. */
+  async ask(question: string | Uint8Array, answerBytes: number): Promise<string> {
+    const socket = this.#socket;
+    const chunks: Buffer[] = [];
+    let receivedBytes = 0;
+    const answered = Promise.withResolvers<void>();
+    const fail = (error?: Error): void => answered.reject(error ?? new Error('the connection was closed'));
+    const collect = (chunk: Buffer): void => {
+      chunks.push(chunk);
+      receivedBytes += chunk.length;
+      this.onProgress(receivedBytes);
+      if (receivedBytes >= answerBytes) answered.resolve();
+    };
+    socket.on('data', collect).once('error', fail).once('close', fail);
+    try {
+      socket.write(question);
+      await answered.promise;
+      return Buffer.concat(chunks).toString('latin1');
+    } finally {
+      socket.off('data', collect).off('error', fail).off('close', fail);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.destroy();
   }
 }
 

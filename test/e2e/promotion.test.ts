@@ -10,7 +10,7 @@ import {assertNamed, recordsOfKind, replayMustBeIdentical, replayMustShow, trans
 const FIVE_MORE_LINES = /line \d+ [0-9a-f]{16}\n(?:.*\n){5}/;
 
 describe('promotion and the ends of sessions', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   for (const {signal, exitCode} of [
     {signal: 'SIGINT', exitCode: 130},

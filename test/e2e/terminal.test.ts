@@ -13,7 +13,7 @@ import {recordsOfKind, replayMustBeIdentical} from './ftvm-cli.ts';
 const ENTRY_POINT = fileURLToPath(new URL('../../bin/run.js', import.meta.url));
 
 describe('a terminal', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   before(function () {
     skipUnless(this, hasCommand('tmux'), 'tmux is not installed (Debian: tmux)');
