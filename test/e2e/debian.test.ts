@@ -10,7 +10,7 @@ import {checkShown} from '../chaos/transcripts.ts';
 import {debianGuest, GUEST_BUILD_TIMEOUT_MS} from '../guests/debian-guest.ts';
 import {FtvmProcess, runFtvm, TemporaryFolder} from '../support/ftvm.ts';
 import {hasCommand, skipUnless} from '../support/skip.ts';
-import {recordsOfKind, replayMustShow, transcriptOf} from './ftvm-cli.ts';
+import {digestLines, recordsOfKind, replayMustShow, transcriptOf} from './ftvm-cli.ts';
 
 const READY = /root@debian:~# /;
 const BOOT_TIMEOUT_MS = 60_000;
@@ -35,7 +35,7 @@ describe('Debian, end to end', function () {
     running.write('uname -mo; echo $((6 * 7)) is the answer\r');
     await running.waitFor(/^42 is the answer\r$/m);
     running.write('sleep 1; poweroff -f\r');
-    const {exitCode, stderr} = await running.exit();
+    const {exitCode, stderr} = await running.exit(BOOT_TIMEOUT_MS);
     assert.equal(exitCode, 0, stderr);
     assert.match(running.stdout, /^riscv64 GNU\/Linux\r$/m);
     assert.match(
@@ -100,6 +100,40 @@ describe('Debian, end to end', function () {
     assert.match(refused.stderr, new RegExp(`found: +sha256 ${sha256Of(diskPath)}`));
   });
 
+  it('is followed by a hot backup whose digests agree, and which carries on after a kill in mid-boot', async () => {
+    using folder = new TemporaryFolder();
+    const [logPath, backupLogPath] = [folder.join('d.ftlog'), folder.join('backup.ftlog')];
+    await using primary = new FtvmProcess(['record', 'debian', '-o', logPath, '--listen', '127.0.0.1:0']);
+    const [, address] = await primary.waitFor(/listening on (\S+)/, {stream: 'stderr'});
+    await using backup = new FtvmProcess([
+      'tail',
+      `tcp://${address}`,
+      '--from-start',
+      '--digests',
+      '-o',
+      backupLogPath,
+    ]);
+    await primary.waitFor(/backup joined: /, {stream: 'stderr'});
+    await primary.waitFor(/Run \/init as init process/, {timeoutMs: BOOT_TIMEOUT_MS});
+    await sleep(300);
+    primary.kill();
+    await primary.exit();
+    const promoted = await runFtvm(['promote', backupLogPath]);
+    assert.equal(promoted.exitCode, 0, promoted.stderr);
+    await backup.waitFor(READY, {timeoutMs: BOOT_TIMEOUT_MS});
+    backup.write('echo carried $((40 + 2)) on; sleep 1; poweroff -f\r');
+    assert.equal((await backup.exit(BOOT_TIMEOUT_MS)).exitCode, 0);
+    assert.match(backup.stdout, /^carried 42 on\r$/m);
+
+    // Digests stand on stdout before it goes live; then stdout is the guest's console.
+    const [, compared, console] = /^((?:\d+ [0-9a-f]{32}\n)*)([\s\S]*)$/.exec(backup.stdoutBytes.toString('latin1'))!;
+    const recorded = digestLines(logPath);
+    assert.ok(recorded.length > 0);
+    assert.deepEqual(compared.trimEnd().split('\n'), recorded.slice(0, compared.trimEnd().split('\n').length));
+    const whole = await transcriptOf(backupLogPath);
+    checkShown([primary.stdoutBytes, Buffer.from(console, 'latin1')], whole);
+  });
+
   it('killed in its boot and at its shell, is carried on to a shell that works', async () => {
     for (const [lifeMs, boot] of [
       [1000, true],
@@ -127,7 +161,7 @@ describe('Debian, end to end', function () {
         }
       }
       live.write('echo carried $((40 + 2)) on; sleep 1; poweroff -f\r');
-      const {exitCode, stderr} = await live.exit();
+      const {exitCode, stderr} = await live.exit(BOOT_TIMEOUT_MS);
       assert.equal(exitCode, 0, stderr);
       assert.match(live.stdout, /^carried 42 on\r$/m);
       const whole = await transcriptOf(logPath);
