@@ -33,6 +33,8 @@ export interface MachineInterface {
   readonly stepsPerTick: number;
   /** How many more console bytes the machine accepts now (64 KiB queue); a live source holds back the rest. */
   readonly consoleRoomBytes: number;
+  /** Per NIC: frames that wait in it for the guest's buffers; a live source holds back more, or they would be dropped. */
+  readonly nicBacklogs: readonly number[];
   readonly state: StateTable;
   readonly memories: readonly PagedMemory[];
 

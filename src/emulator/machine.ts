@@ -159,6 +159,10 @@ export class Machine implements MachineInterface {
     return this.#uart.roomBytes;
   }
 
+  get nicBacklogs(): number[] {
+    return this.#nics.map(({backlogFrames}) => backlogFrames);
+  }
+
   /** How the guest ended, or undefined while it runs. */
   get ending(): Ending | undefined {
     switch (this.#endingKind.value) {

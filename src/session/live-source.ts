@@ -118,7 +118,10 @@ export class LiveSource implements Source {
     if (entropyBytes > 0) inputs.push({kind: 'entropy', bytes: this.#parts.entropy(entropyBytes)});
     const room = Math.min(machine.consoleRoomBytes, this.#parts.console.pendingBytes, CONSOLE_INPUT_LIMIT_BYTES);
     if (room > 0) inputs.push({kind: 'console', bytes: this.#parts.console.take(room)});
+    const {nicBacklogs} = machine;
     this.#parts.nics.forEach((port, nic) => {
+      // The rest waits here, and then at the sender, who slows down: what the guest drops is sent again, all of it.
+      if (nicBacklogs[nic] > 0) return;
       const frames = port.take(PACKET_INPUT_LIMITS);
       if (frames.length > 0) inputs.push({kind: 'packet', nic, frames});
     });

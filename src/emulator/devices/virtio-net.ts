@@ -62,6 +62,11 @@ export class VirtioNet extends VirtioMmio implements Device {
     return this.#droppedFrames.value;
   }
 
+  /** Received frames that wait for buffers. */
+  get backlogFrames(): number {
+    return this.#waitingFrames.value;
+  }
+
   /** Delivers Ethernet frames, in order; one interrupt at most. */
   receive(frames: readonly Uint8Array[]): void {
     const queue = this.#receiveQueue;
