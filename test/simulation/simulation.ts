@@ -186,7 +186,7 @@ class Simulation {
         console: world.openConsole(() => {}),
         nics: [],
         followers: replicating.followers,
-        durable: false,
+        durable: true,
         clock,
         entropy: (lengthBytes) => world.entropy(lengthBytes),
       });

@@ -3,6 +3,8 @@
 import {createHash} from 'node:crypto';
 import type {LogHeader} from '../../src/logformat/record.ts';
 
+const DISK_BYTES = 4096;
+
 export function toyHeader(seed: number): LogHeader {
   return {
     formatVersion: 1,
@@ -16,13 +18,13 @@ export function toyHeader(seed: number): LogHeader {
       rngSeed: new Uint8Array(32),
       stepsPerTick: 100,
       clock: 'real',
-      disks: [],
+      disks: [{sizeBytes: DISK_BYTES}],
       nics: [],
       entropy: true,
       reboot: false,
     },
     artefacts: [],
-    disks: [],
+    disks: [{sha256: new Uint8Array(32), sizeBytes: DISK_BYTES, pathHint: 'toy.img'}],
     lineageId: new Uint8Array(createHash('sha256').update(String(seed)).digest().subarray(0, 16)),
     arbiter: 'dir:/simulated',
     host: {hostname: 'simulated', bootId: 'x', pid: 1},

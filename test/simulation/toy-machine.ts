@@ -1,5 +1,5 @@
 // A toy machine: the session's view of a guest, without a hart. It works for some steps, emits a line of 16 bytes (its number, and a
-// hash of everything that ever came in), waits for its timer or for input, and now and then asks for random bytes. Whoever loses or
+// hash of everything that ever came in), waits for its timer or for input, and now and then asks for random bytes or for a durable disk. Whoever loses or
 // changes an input prints other hashes.
 
 import type {Input} from '../../src/emulator/input.ts';
@@ -26,6 +26,7 @@ export class ToyMachine implements MachineInterface {
   readonly #workEnd = this.state.u64('workEnd');
   readonly #deadline = this.state.u64('deadline');
   readonly #wantsEntropy = this.state.u8('wantsEntropy');
+  readonly #wantsFlush = this.state.u8('wantsFlush');
   #outputs: Output[] = [];
 
   readonly #onLine: (number: number, hash: bigint) => void;
@@ -55,6 +56,7 @@ export class ToyMachine implements MachineInterface {
   }
 
   readonly consoleRoomBytes = 65_536;
+  readonly nicBacklogs = [];
 
   deliver(input: Input): void {
     switch (input.kind) {
@@ -68,6 +70,11 @@ export class ToyMachine implements MachineInterface {
       case 'entropy':
         for (const byte of input.bytes) this.#mix(BigInt(byte) + this.position);
         if (input.kind === 'entropy') this.#wantsEntropy.value = 0;
+        if (this.#waiting.value === 1 && this.#wantsFlush.value === 0) this.#wake();
+        return;
+      case 'disk':
+        this.#mix(this.position);
+        this.#wantsFlush.value = 0;
         if (this.#waiting.value === 1) this.#wake();
         return;
       default:
@@ -77,7 +84,7 @@ export class ToyMachine implements MachineInterface {
 
   runUntil(target: bigint): Stop {
     if (this.#waiting.value === 1) {
-      if (target <= this.position) return this.#idle();
+      if (target <= this.position || this.#wantsFlush.value === 1) return this.#idle();
       this.#ticks.value = this.#deadline.value > this.mtime ? this.#deadline.value : this.mtime;
       this.#base.value = this.position;
       this.#wake();
@@ -100,13 +107,17 @@ export class ToyMachine implements MachineInterface {
   }
 
   pendingRequests(): PendingRequests {
-    return {disks: [], entropyBytes: this.#wantsEntropy.value === 1 ? 8 : 0};
+    return {
+      disks: [this.#wantsFlush.value === 1 ? [{kind: 'flush'}] : []],
+      entropyBytes: this.#wantsEntropy.value === 1 ? 8 : 0,
+    };
   }
 
   invalidate(): void {}
 
   #idle(): Stop {
-    return {kind: 'idle', deadlineTicks: this.#deadline.value};
+    // It goes on only once its disk is durable.
+    return {kind: 'idle', deadlineTicks: this.#wantsFlush.value === 1 ? undefined : this.#deadline.value};
   }
 
   #wake(): void {
@@ -118,6 +129,7 @@ export class ToyMachine implements MachineInterface {
     this.#lines.value += 1n;
     this.#mix(this.#lines.value);
     if (this.#lines.value % 7n === 0n) this.#wantsEntropy.value = 1;
+    if (this.#lines.value % 13n === 0n) this.#wantsFlush.value = 1;
     this.#memory.write(Number(this.#hash.value % 16n), this.#hash.value);
     const bytes = Buffer.alloc(LINE_BYTES);
     bytes.writeBigUInt64LE(this.#lines.value, 0);
