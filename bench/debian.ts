@@ -32,6 +32,8 @@ const BOOT: readonly Step[] = [
 export type Samples = {
   /** Process start to the first user process. */
   userS: {record: number[]; qemu: number[]; qemuRecord: number[]};
+  /** The same in CPU seconds. */
+  userCpuS: {record: number[]; qemu: number[]};
   /** Steps a CPU second from the firmware's first line to the shell, in millions. */
   speed: {plain: number[]; record: number[]};
   /** Process start to the shell. */
@@ -50,6 +52,7 @@ export async function measureDebian(bench: Bench): Promise<Samples | undefined> 
   if (resolved === undefined) return undefined;
   const samples: Samples = {
     userS: {record: [], qemu: [], qemuRecord: []},
+    userCpuS: {record: [], qemu: []},
     speed: {plain: [], record: []},
     wallS: {record: [], replay: [], qemuRecord: [], qemuReplay: []},
     cpuS: {record: [], replay: []},
@@ -84,6 +87,7 @@ async function measureFtvm(bench: Bench, work: {repetition: number; samples: Sam
   const boot = between(recorded, 'start', 'shell');
   const [settled, idled] = [markOf(recorded, 'settled'), markOf(recorded, 'idle')];
   samples.userS.record.push(markOf(recorded, 'user').wallS);
+  samples.userCpuS.record.push(markOf(recorded, 'user').cpuS);
   samples.speed.record.push(bootSpeed(recorded));
   samples.wallS.record.push(boot.wallS);
   samples.cpuS.record.push(boot.cpuS);
@@ -118,6 +122,7 @@ async function measureQemu(
   };
   const plain = await run('tcg');
   samples.userS.qemu.push(markOf(plain, 'user').wallS);
+  samples.userCpuS.qemu.push(markOf(plain, 'user').cpuS);
   samples.peakRssBytes.qemu.push(markOf(plain, 'shell').peakRssBytes ?? Number.NaN);
   if (samples.wallS.qemuRecord.length < repetition - 1) return;
   try {
