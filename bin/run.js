@@ -17,7 +17,7 @@ const EXIT_UNSUPPORTED_HOST = 114;
 const EXIT_INTERNAL = 125;
 
 /** V8 flags of the whole program. They must be set before the first module that they concern is compiled. */
-const V8_FLAGS = [];
+const V8_FLAGS = ['--experimental-wasm-branch-hinting'];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const pinnedNode = `${root}node_modules/.bin/node`;

@@ -8,18 +8,23 @@ export class CompileWorker<Request, Result> {
   readonly #worker: Worker;
   readonly #port: MessagePort;
   #outstanding = 0;
-  #failure: Error | undefined;
+  #hasFailed = false;
 
   constructor(entry: URL) {
     const {port1, port2} = new MessageChannel();
     this.#port = port1;
     this.#worker = new Worker(entry, {workerData: {port: port2}, transferList: [port2]});
-    this.#worker.on('error', (error) => {
-      this.#failure = error;
+    this.#worker.on('error', () => {
+      this.#hasFailed = true;
     });
     // It must not keep a program alive whose guest has ended.
     this.#worker.unref();
     this.#port.unref();
+  }
+
+  /** The thread has died: nothing more will be answered. */
+  get hasFailed(): boolean {
+    return this.#hasFailed;
   }
 
   /** Requests that have not been answered. */
@@ -32,9 +37,8 @@ export class CompileWorker<Request, Result> {
     this.#outstanding += 1;
   }
 
-  /** The next answer, if there is one. Throws the worker's error if it has died. */
+  /** The next answer, if there is one. */
   poll(): Result | undefined {
-    if (this.#failure !== undefined) throw this.#failure;
     const received = receiveMessageOnPort(this.#port);
     if (received === undefined) return undefined;
     this.#outstanding -= 1;

@@ -44,6 +44,8 @@ export class HostedMachine extends Machine {
     if (translations === undefined) return;
     for (let result = this.#worker?.poll(); result !== undefined; result = this.#worker?.poll())
       translations.install(result);
+    // Without its worker a guest is slower, and nothing else.
+    if (this.#worker?.hasFailed === true) return;
     while ((this.#worker?.outstanding ?? 0) < OUTSTANDING_LIMIT) {
       if (this.#waiting.length === 0) this.#waiting = translations.takeRequests();
       if (this.#waiting.length === 0) return;

@@ -1,12 +1,13 @@
 // `diff-state` of two logs: what their records say differently, where the machines' states first differ, and the first instruction
 // that does otherwise. What both logs have in common is run once, by one machine, against the digests of both; then there are two.
 
-import {Machine} from '../emulator/machine.ts';
+import type {Machine} from '../emulator/machine.ts';
 import {type ArtefactPaths, type Artefacts, loadArtefacts} from './artefacts.ts';
 import {StateDigest} from './digests.ts';
 import {divergence, hex} from './divergence.ts';
 import {FileFeed} from './file-feed.ts';
 import {describeStep, type StepAccount, watchStep} from './guest-step.ts';
+import {HostedMachine} from './hosted-machine.ts';
 import {Lockstep, type Watch} from './lockstep.ts';
 import {LockstepSide, type SharedPages} from './lockstep-side.ts';
 import {compareLogs, type LogComparison, type LogSummary, type StatedDigest} from './log-comparison.ts';
@@ -109,7 +110,7 @@ class LogPair {
     const sides: LockstepSide[] = [];
     for (const log of [this.#logs.a, this.#logs.b]) {
       const artefacts = await this.#load(log);
-      const machine = new Machine(log.header.config, artefacts.images, artefacts.disks);
+      const machine = new HostedMachine(log.header.config, artefacts.images, artefacts.disks);
       sides.push(await this.#side(log, machine));
     }
     const [a, b] = sides;
@@ -139,7 +140,7 @@ class LogPair {
   async #runCommon(position: bigint): Promise<LockstepSide> {
     const {a, b, commonInputs} = this.#logs;
     const artefacts = await this.#load(a);
-    const side = await this.#side(a, new Machine(a.header.config, artefacts.images, artefacts.disks));
+    const side = await this.#side(a, new HostedMachine(a.header.config, artefacts.images, artefacts.disks));
     const digest = await StateDigest.create(side.machine);
     const stated = [...tagged(a), ...tagged(b)]
       .filter((each) => each.position <= position && each.inputsBefore <= commonInputs)

@@ -1,12 +1,13 @@
 // A machine from a saved state: configured as the state's header says, its table and memories overwritten, its caches dropped. What
 // goes on from there is what the saved machine would have done. Entries must be those that this machine has, each once.
 
-import {MACHINE_VERSION, Machine} from '../emulator/machine.ts';
+import {MACHINE_VERSION, type Machine} from '../emulator/machine.ts';
 import {FtvmError} from '../errors.ts';
 import {LogFileReader} from '../host/log-file.ts';
 import {StateDecoder} from '../logformat/state-decoder.ts';
 import type {SavedState} from '../logformat/state-file.ts';
 import type {Artefacts} from './artefacts.ts';
+import {HostedMachine} from './hosted-machine.ts';
 import {type StateView, viewOfSaved} from './state-view.ts';
 import {FTVM_VERSION} from './version.ts';
 
@@ -36,7 +37,7 @@ export async function readStateFile(path: string): Promise<SavedState> {
 
 /** The machine that was saved. `artefacts` are its boot images and base disks. Throws FtvmError `corrupt` for a state of another make. */
 export function restoreMachine(saved: SavedState, {images, disks}: Artefacts): Machine {
-  const machine = new Machine(saved.header.config, images, disks);
+  const machine = new HostedMachine(saved.header.config, images, disks);
   restoreState(machine, viewOfSaved(saved));
   if (machine.position !== saved.header.position) refuse('its header and its state table name different positions');
   return machine;
@@ -44,7 +45,7 @@ export function restoreMachine(saved: SavedState, {images, disks}: Artefacts): M
 
 /** A second machine in the same state. `artefacts` may be shared: nobody writes to them. */
 export function copyMachine(machine: Machine, config: SavedState['header']['config'], artefacts: Artefacts): Machine {
-  const copy = new Machine(config, artefacts.images, artefacts.disks);
+  const copy = new HostedMachine(config, artefacts.images, artefacts.disks);
   restoreState(copy, {entries: machine.state.entries, memories: machine.memories});
   return copy;
 }

@@ -20,6 +20,7 @@ describe('translator: golden listings', () => {
 
   it('there is an example for every listing', () => {
     const names = EXAMPLES.map(({name}) => `${name}.txt`).sort();
-    assert.deepEqual(readdirSync(FOLDER).sort(), names);
+    const files = readdirSync(FOLDER).filter((name) => name.endsWith('.txt'));
+    assert.deepEqual(files.sort(), names);
   });
 });

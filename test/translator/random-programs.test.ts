@@ -24,7 +24,7 @@ describe(`translator: random programs (seeds ${FIRST_SEED} to ${FIRST_SEED + SEE
 async function tryProgram(seed: number): Promise<string | undefined> {
   const random = new Random(seed);
   const kind = KINDS[seed % KINDS.length];
-  const {image} = generate(seed, {kind, sequences: 3, length: 40});
+  const {image} = generate(seed, {kind, sequences: 2, length: 40});
   const guest = {name: `${kind} sequences`, config: bareConfig({ramBytes: 8 * 2 ** 20}), images: {kernel: image}};
   const script = await reference(guest, {random, checkpoints: 4});
   const variant = random.pick(VARIANTS);

@@ -120,9 +120,13 @@ export class Registers {
   }
 }
 
-const OFFSETS = new Map<StoredCsr, number>(STORED.map((name, index) => [name, layout.CSRS + 8 * index]));
+/** A plain object: V8 makes constants of its fields. */
+const OFFSETS = Object.fromEntries(STORED.map((name, index) => [name, layout.CSRS + 8 * index])) as Record<
+  StoredCsr,
+  number
+>;
 const PMP_ADDRESSES = layout.CSRS + 8 * STORED.length;
 
 function offsetOf(name: StoredCsr): number {
-  return OFFSETS.get(name) as number;
+  return OFFSETS[name];
 }

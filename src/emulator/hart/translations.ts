@@ -12,12 +12,13 @@ import {ENTRY_REQUESTED} from '../wasm/translated-code.ts';
 import type {CodeCache} from './code-cache.ts';
 import type {Pmp} from './pmp.ts';
 
-/** Regions that may be installed at a time; the oldest quarter goes when they are more. */
-const REGION_LIMIT = 32_768;
+/** Regions that may be installed at a time, some 25 KB of machine code each; the oldest quarter goes when they are more. */
+const REGION_LIMIT = 8192;
 /** Requests that may wait to be taken; places that become hot meanwhile are counted anew. */
 const REQUEST_LIMIT = 512;
 /** A page whose translated code was overwritten so often is left to the interpreter. */
 const OVERWRITES_LIMIT = 64;
+const COPY_LIMIT = 256;
 const TABLE_STEP = 4096;
 
 /** A compiled translation: the module of `Translation.bytes`. */
@@ -46,6 +47,8 @@ export class Translations {
   /** Installed, by slot, the oldest first. */
   readonly #regions = new Map<number, Region>();
   readonly #byPage = new Map<number, Set<Region>>();
+  /** Copies of pages of code as they are now: requests of one page share them. */
+  readonly #copies = new Map<number, Uint8Array>();
   readonly #overwrites = new Map<number, number>();
   /** Counts regions that were dropped: translated code that runs may be among them. */
   drops = 0;
@@ -133,6 +136,7 @@ export class Translations {
 
   /** [start, end) of RAM, within one page, is about to change. */
   overwritten(ramPage: number, start: number, end: number): void {
+    this.#copies.delete(ramPage);
     const regions = this.#byPage.get(ramPage);
     if (regions === undefined) return;
     const first = start - ramPage * PAGE_BYTES;
@@ -147,6 +151,7 @@ export class Translations {
 
   /** Forgets a page, because its decoded form is forgotten. */
   release(ramPage: number): void {
+    this.#copies.delete(ramPage);
     for (const region of this.#byPage.get(ramPage) ?? []) this.#drop(region);
     for (const request of this.#requests.values()) {
       if (request.pages.some((page) => page.ramPage === ramPage)) request.entryAddress = -1;
@@ -160,6 +165,7 @@ export class Translations {
     this.drops += 1;
     this.#regions.clear();
     this.#byPage.clear();
+    this.#copies.clear();
     this.#overwrites.clear();
     // Those that are being compiled find another page, or none, at their entry's place.
     for (const request of this.#requests.values()) request.entryAddress = -1;
@@ -176,7 +182,7 @@ export class Translations {
     decoded: number,
     {before, behind}: {before: number | undefined; behind: number | undefined},
   ): SourcePage[] {
-    const pages = [{delta: 0, ramPage, decoded, bytes: this.#ram.page(ramPage).slice()}];
+    const pages = [{delta: 0, ramPage, decoded, bytes: this.#copyOf(ramPage)}];
     for (const [delta, offset] of [
       [-1, before],
       [1, behind],
@@ -184,9 +190,19 @@ export class Translations {
       if (offset === undefined) continue;
       const neighbour = this.#code.ramPageOf(offset);
       if (!this.#pmp.uniform(layout.RAM_BASE + neighbour * PAGE_BYTES)) continue;
-      pages.push({delta, ramPage: neighbour, decoded: offset, bytes: this.#ram.page(neighbour).slice()});
+      pages.push({delta, ramPage: neighbour, decoded: offset, bytes: this.#copyOf(neighbour)});
     }
     return pages;
+  }
+
+  #copyOf(ramPage: number): Uint8Array {
+    let copy = this.#copies.get(ramPage);
+    if (copy === undefined) {
+      if (this.#copies.size === COPY_LIMIT) this.#copies.clear();
+      copy = this.#ram.page(ramPage).slice();
+      this.#copies.set(ramPage, copy);
+    }
+    return copy;
   }
 
   /** Whether the code is still what the request saw. */

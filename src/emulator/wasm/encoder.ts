@@ -116,10 +116,15 @@ export class ByteWriter {
 /** A branch target: branches are given as labels, and their relative depth is computed here. */
 export type Label = {depth: number};
 
+/** Which way a branch hardly ever goes: V8 moves that code out of the way. */
+export type Hint = 'likely' | 'unlikely';
+
 /** The body of a function, instruction by instruction. */
 export class CodeWriter {
   readonly #out = new ByteWriter();
   #depth = 0;
+  /** Offsets of `if` and `br_if` instructions whose condition is known to be mostly true, or mostly false. */
+  readonly hints: {offset: number; hint: Hint}[] = [];
 
   get bytes(): ByteWriter {
     return this.#out;
@@ -168,6 +173,12 @@ export class CodeWriter {
   /** Branching to the label starts the loop again. */
   loop(body: (start: Label) => void): this {
     return this.#structured(0x03, EMPTY_BLOCK, body);
+  }
+
+  /** Says of the `if` or `br_if` that comes next how its condition mostly is. */
+  hint(hint: Hint): this {
+    this.hints.push({offset: this.#out.length, hint});
+    return this;
   }
 
   if(then: () => void, otherwise?: () => void, result?: ValueType): this {
@@ -318,14 +329,32 @@ export class ModuleWriter {
         w.byte(0, 0x41).signed32(slot).byte(0x0b).unsigned(1).unsigned(index),
       );
     }
+    this.#writeHints(out);
     section(out, 10, this.#functions, (w, entry) => {
       if (entry === undefined) throw new Error('a declared function was not defined');
-      const body = new ByteWriter().unsigned(entry.locals.length);
-      for (const type of entry.locals) body.unsigned(1).byte(TYPE_CODES[type]);
-      body.append(entry.code.bytes).byte(0x0b);
+      const body = localsOf(entry).append(entry.code.bytes).byte(0x0b);
       w.unsigned(body.length).append(body);
     });
     return out.bytes.slice();
+  }
+
+  /** The custom section of the branch hinting proposal: it comes before the code, and engines that do not know it skip it. */
+  #writeHints(out: ByteWriter): void {
+    const hinted = this.#functions.flatMap((entry, index) =>
+      entry !== undefined && entry.code.hints.length > 0 ? [{entry, index: this.#imports.length + index}] : [],
+    );
+    if (hinted.length === 0) return;
+    const content = new ByteWriter().name('metadata.code.branch_hint').unsigned(hinted.length);
+    for (const {entry, index} of hinted) {
+      const header = localsOf(entry).length;
+      content.unsigned(index).unsigned(entry.code.hints.length);
+      for (const {offset, hint} of entry.code.hints)
+        content
+          .unsigned(header + offset)
+          .unsigned(1)
+          .byte(hint === 'likely' ? 1 : 0);
+    }
+    out.byte(0).unsigned(content.length).append(content);
   }
 
   #type(type: FunctionType): number {
@@ -334,6 +363,12 @@ export class ModuleWriter {
     );
     return same >= 0 ? same : this.#types.push(type) - 1;
   }
+}
+
+function localsOf(entry: FunctionEntry): ByteWriter {
+  const locals = new ByteWriter().unsigned(entry.locals.length);
+  for (const type of entry.locals) locals.unsigned(1).byte(TYPE_CODES[type]);
+  return locals;
 }
 
 function section<T>(out: ByteWriter, id: number, items: readonly T[], write: (w: ByteWriter, item: T) => void): void {

@@ -1,21 +1,17 @@
-// Generates the interpreter: one WebAssembly module in which every instruction of the tables is lowered with its operands taken
+// Generates the interpreter's main loop, in which every instruction of the tables is lowered with its operands taken
 // from a decoded slot at run time. It counts every step, stops exactly where LEFT says, and leaves everything that needs the
 // hart (translation misses, CSRs, traps) to imported slow paths. What it keeps in locals is written back before each of those.
 
 import {INSTRUCTIONS} from '../isa/decoder.ts';
 import type {GuestAccess, OperandName, SystemAction, ValueType} from '../isa/expression.ts';
 import type {Instruction} from '../isa/instruction.ts';
-import {SOFT_FLOAT} from '../isa/softfloat/soft-float.ts';
 import * as layout from '../layout.ts';
-import {addColdFunction} from './cold-instruction.ts';
-import {type Label, ModuleWriter} from './encoder.ts';
+import type {Label} from './encoder.ts';
 import {LOADS, PAGE_MASK, sizeOf, storeOf} from './guest-access.ts';
-import {addFunctions, lowerStatements, type Push, type Target} from './lower.ts';
-import {ACCESS_KINDS, OPERATION, type SlowPaths, SYSTEM_ACTIONS} from './slot.ts';
+import {lowerStatements, type Push, type Target} from './lower.ts';
+import {ACCESS_KINDS, OPERATION, SYSTEM_ACTIONS} from './slot.ts';
 import {SlotTarget} from './slot-target.ts';
-import {addSlowFunctions} from './slow-functions.ts';
-import {traitsOf} from './traits.ts';
-import {CALL_DEPTH, REGION_TYPE} from './translated-code.ts';
+import {CALL_DEPTH} from './translated-code.ts';
 
 /** Locals of `run`. */
 const RUN = {
@@ -33,7 +29,7 @@ const RUN = {
   head: 10,
   before: 11,
 } as const;
-const RUN_LOCALS: readonly ValueType[] = [
+export const RUN_LOCALS: readonly ValueType[] = [
   'i32',
   'i32',
   'i32',
@@ -53,57 +49,8 @@ const PAGE_SLOT_BYTES = layout.SLOTS_PER_PAGE * layout.SLOT_BYTES;
 /** How the interpreter works with the translator: places reached `threshold` times are asked for, by the import `hot`. */
 export type TranslatorOptions = {threshold: number};
 
-/**
- * The module's bytes; it imports `env.memory` and the slow paths, and exports `run`. With a translator it imports `env.table` and
- * the slow paths of translated code as well, and exports what translated code calls.
- */
-export function generateInterpreter(translator?: TranslatorOptions): Uint8Array<ArrayBuffer> {
-  const module = new ModuleWriter(1, {table: translator !== undefined});
-  const imports = new Map<string, number>();
-  const add = (name: keyof SlowPaths, params: number, results: number): void => {
-    const i32s = (count: number): ValueType[] => Array(count).fill('i32');
-    imports.set(name, module.importFunction(name, {params: i32s(params), results: i32s(results)}));
-  };
-  add('fetch', 0, 0);
-  add('decode', 1, 0);
-  add('refetch', 0, 1);
-  add('load', 3, 1);
-  add('store', 3, 1);
-  add('atomic', 4, 1);
-  add('system', 2, 1);
-  if (translator !== undefined) {
-    add('hot', 2, 1);
-    add('loadTranslated', 3, 1);
-    add('storeTranslated', 3, 1);
-    add('atomicTranslated', 4, 1);
-    add('systemTranslated', 2, 1);
-  }
-  const functions = addFunctions(module, SOFT_FLOAT, imports);
-  const cold = new Map<Instruction, number>();
-  for (const instruction of INSTRUCTIONS)
-    if (traitsOf(instruction).isCold) cold.set(instruction, addColdFunction(module, functions, instruction));
-  const run = module.declare({params: [], results: []});
-  const interpreter = new InterpreterTarget(functions, {
-    cold,
-    translator: translator && {...translator, regionType: module.type(REGION_TYPE)},
-  });
-  interpreter.lowerRun();
-  module.define(run, {
-    params: [],
-    results: [],
-    locals: [...RUN_LOCALS, ...interpreter.extraLocals],
-    code: interpreter.code,
-  });
-  module.export('run', run);
-  if (translator !== undefined) {
-    for (const {name} of SOFT_FLOAT) module.export(name, functions.get(name) as number);
-    addSlowFunctions(module, functions);
-  }
-  return module.finish();
-}
-
 /** The main loop. */
-class InterpreterTarget extends SlotTarget implements Target {
+export class InterpreterTarget extends SlotTarget implements Target {
   protected override readonly word = RUN.word;
   protected override readonly bits = RUN.bits;
   readonly extraLocals: ValueType[] = [];
@@ -455,7 +402,7 @@ class InterpreterTarget extends SlotTarget implements Target {
   guestLoad(access: GuestAccess, address: Push): void {
     const {code} = this;
     this.#cacheHit(access, layout.TLB_READ, address);
-    code.if(
+    code.hint('likely').if(
       () => {
         this.#hostAddress(layout.TLB_READ);
         code.memory(LOADS[access]);
@@ -471,7 +418,7 @@ class InterpreterTarget extends SlotTarget implements Target {
   guestStore(access: GuestAccess, address: Push, value: Push): void {
     const {code} = this;
     this.#cacheHit(access, layout.TLB_WRITE, address);
-    code.if(
+    code.hint('likely').if(
       () => {
         this.#hostAddress(layout.TLB_WRITE);
         value();

@@ -38,6 +38,10 @@ export interface Target {
   /** Pushes the offset in RAM of an aligned word or doubleword, checked for the intended access. */
   atomicAddress(sizeBytes: 4 | 8, intent: 'read' | 'write', address: Push): void;
   system(action: SystemAction): void;
+  /** Puts something else in place of a call, and returns whether it did. */
+  inlineCall?(callee: string, args: readonly Push[]): boolean;
+  /** What `return` does in what was put there. */
+  returnValue?(value: Push): void;
 }
 
 export function lowerStatements(target: Target, statements: readonly Statement[]): void {
@@ -83,6 +87,10 @@ function lowerStatement(target: Target, statement: Statement): void {
       });
       return;
     case 'return':
+      if (target.returnValue !== undefined) {
+        target.returnValue(push(statement.value));
+        return;
+      }
       lowerExpr(target, statement.value);
       code.return();
       return;
@@ -148,6 +156,7 @@ export function lowerExpr(target: Target, expr: Expr): void {
       code.select();
       return;
     case 'call':
+      if (target.inlineCall?.(expr.callee, expr.args.map(push)) === true) return;
       for (const arg of expr.args) lowerExpr(target, arg);
       code.call(target.functionIndex(expr.callee));
       return;
@@ -184,12 +193,13 @@ export function addFunctions(
 }
 
 /** A plain function: no operands, no guest memory. */
-class FunctionTarget implements Target {
-  readonly code = new CodeWriter();
+export class FunctionTarget implements Target {
+  readonly code: CodeWriter;
   readonly #indices: ReadonlyMap<string, number>;
 
-  constructor(indices: ReadonlyMap<string, number>) {
+  constructor(indices: ReadonlyMap<string, number>, code = new CodeWriter()) {
     this.#indices = indices;
+    this.code = code;
   }
 
   localIndex(id: number): number {

@@ -15,11 +15,16 @@ const DEPTH = 1;
 
 export type RegionFunction = {localTypes: RegionTarget['localTypes']; code: CodeWriter};
 
-/** `regionType`: index of REGION_TYPE in the module; `functions`: indices of what may be called. */
-export function generateRegion(
-  region: Region,
-  options: {regionType: number; functions: ReadonlyMap<string, number>; pages: readonly CodePage[]},
-): RegionFunction {
+export type RegionOptions = {
+  /** Index of REGION_TYPE in the module, and of the function that is generated. */
+  regionType: number;
+  ownIndex: number;
+  /** Indices of what may be called. */
+  functions: ReadonlyMap<string, number>;
+  pages: readonly CodePage[];
+};
+
+export function generateRegion(region: Region, options: RegionOptions): RegionFunction {
   const generator = new RegionGenerator(analyse(region), options);
   generator.generate();
   return {localTypes: generator.target.localTypes, code: generator.target.code};
@@ -29,6 +34,7 @@ class RegionGenerator {
   readonly target: RegionTarget;
   readonly #flow: Flow;
   readonly #regionType: number;
+  readonly #ownIndex: number;
   /** Ends, with local pc set and registers in memory: return to the interpreter; go on in translated code if there is some. */
   #exit: Label = {depth: 0};
   #goOn: Label = {depth: 0};
@@ -39,13 +45,11 @@ class RegionGenerator {
   /** For a region that is not reducible: where the dispatch loop starts. */
   #dispatch: Label | undefined;
 
-  constructor(
-    flow: Flow,
-    options: {regionType: number; functions: ReadonlyMap<string, number>; pages: readonly CodePage[]},
-  ) {
+  constructor(flow: Flow, options: RegionOptions) {
     this.#flow = flow;
     this.#decoded = new Map(options.pages.map(({delta, decoded}) => [delta, decoded]));
     this.#regionType = options.regionType;
+    this.#ownIndex = options.ownIndex;
     this.target = new RegionTarget(options.functions);
   }
 
@@ -164,7 +168,10 @@ class RegionGenerator {
     const nextDelta = deltaOf(step.offset + step.lengthBytes - 1);
     if (nextDelta !== 0 && nextDelta !== deltaOf(step.offset)) {
       this.#pushIsPage(nextDelta);
-      this.#code.op('i32.eqz').if(() => target.leaveBefore(step, ahead));
+      this.#code
+        .op('i32.eqz')
+        .hint('unlikely')
+        .if(() => target.leaveBefore(step, ahead));
     }
     target.lowerStep(step, ahead);
   }
@@ -173,10 +180,13 @@ class RegionGenerator {
   #checkPage(delta: number, offset: number): void {
     const {target} = this;
     this.#pushIsPage(delta);
-    this.#code.op('i32.eqz').if(() => {
-      target.spill(target.dirty);
-      this.#exitAt(offset);
-    });
+    this.#code
+      .op('i32.eqz')
+      .hint('unlikely')
+      .if(() => {
+        target.spill(target.dirty);
+        this.#exitAt(offset);
+      });
   }
 
   /** Pushes whether the virtual page at this distance is still known to be the page of code that was translated. */
@@ -236,11 +246,11 @@ class RegionGenerator {
         this.#lastStep(block);
         target.pushPc(end.target);
         code.localSet(this.#pc);
-        this.#call(block, end.next);
+        this.#call(block, end.next, end.target);
         return;
       case 'indirectCall':
         this.#lastStep(block);
-        this.#call(block, end.next);
+        this.#call(block, end.next, undefined);
         return;
       case 'indirectJump':
         this.#lastStep(block);
@@ -270,6 +280,7 @@ class RegionGenerator {
       .localGet(LEFT)
       .i32Const(block.longestPath)
       .op('i32.lt_s')
+      .hint('unlikely')
       .if(() => {
         target.spill(dirty);
         this.#exitAt(block.start);
@@ -303,33 +314,57 @@ class RegionGenerator {
     });
   }
 
-  /** Calls the code at local pc; then goes on at `next`, if the callee came back there. */
-  #call(block: FlowBlock, next: number): void {
+  /** Calls the code at local pc, the offset `callee` if it is known; then goes on at `next`, if the callee came back there. */
+  #call(block: FlowBlock, next: number, callee: number | undefined): void {
     const {target} = this;
     const code = this.#code;
     target.spill(target.dirty);
     target.dirty = {x: 0, f: 0};
     const result = this.target.local('result', 'i64');
     code.block((called) => {
-      code.localGet(DEPTH).if(() => {
-        this.#lookUp(() => {
-          target.pushLeft();
-          code.localGet(DEPTH).i32Const(1).op('i32.sub');
-          this.#pushPage();
-          code.localGet(this.#entry).callIndirect(this.#regionType).localSet(result).localSet(LEFT).branch(called);
+      const callThen = (pushPage: () => void, call: () => void) => (): void => {
+        target.pushLeft();
+        code.localGet(DEPTH).i32Const(1).op('i32.sub');
+        pushPage();
+        call();
+        code.localSet(result).localSet(LEFT).branch(called);
+      };
+      const indirect = (): void => void code.localGet(this.#entry).callIndirect(this.#regionType);
+      code
+        .localGet(DEPTH)
+        .hint('likely')
+        .if(() => {
+          if (callee !== undefined && callee === this.#flow.blocks[0].start)
+            callThen(
+              () => target.pushPc(0),
+              () => void code.call(this.#ownIndex),
+            )();
+          else if (callee !== undefined && deltaOf(callee) === 0)
+            this.#lookUpInPage(
+              callee,
+              callThen(() => target.pushPc(0), indirect),
+            );
+          else this.#lookUp(callThen(() => this.#pushPage(), indirect));
         });
-      });
       code.branch(this.#exit);
     });
     code.localGet(result).localTee(this.#pc);
     target.pushPc(next);
-    code.op('i64.ne').branchIf(this.#exit);
+    code.op('i64.ne').hint('unlikely').branchIf(this.#exit);
     const follower = this.#flow.byStart.get(next);
     if (follower !== undefined) {
       if (!follower.isLoopHead) this.#checkSteps(follower, {x: 0, f: 0});
       target.reload({x: follower.liveX, f: follower.liveF});
     }
     this.#goTo(block, next);
+  }
+
+  /** Finds translated code at an offset of the entry's page: while this region runs, that is where its decoded page is. */
+  #lookUpInPage(offset: number, then: () => void): void {
+    const code = this.#code;
+    const entry = (this.#decoded.get(0) ?? 0) + layout.ENTRIES + (offset >> 1) * layout.ENTRY_BYTES;
+    code.i32Const(0).memory('i32.load', entry).localTee(this.#entry).i32Const(0).op('i32.gt_s');
+    code.hint('likely').if(then);
   }
 
   /** Finds translated code at local pc by the fetch cache; `then` has its table index in local entry, and must not fall through. */
@@ -346,11 +381,21 @@ class RegionGenerator {
       .op('i32.and');
     code.op('i32.add').localTee(line).memory('i64.load');
     this.#pushPage();
-    code.op('i64.eq').if(() => {
-      code.localGet(line).memory('i32.load', 8);
-      code.localGet(this.#pc).op('i32.wrap_i64').i32Const(0xffe).op('i32.and').i32Const(1).op('i32.shl').op('i32.add');
-      code.memory('i32.load', layout.ENTRIES).localTee(this.#entry).i32Const(0).op('i32.gt_s').if(then);
-    });
+    code
+      .op('i64.eq')
+      .hint('likely')
+      .if(() => {
+        code.localGet(line).memory('i32.load', 8);
+        code
+          .localGet(this.#pc)
+          .op('i32.wrap_i64')
+          .i32Const(0xffe)
+          .op('i32.and')
+          .i32Const(1)
+          .op('i32.shl')
+          .op('i32.add');
+        code.memory('i32.load', layout.ENTRIES).localTee(this.#entry).i32Const(0).op('i32.gt_s').if(then);
+      });
   }
 
   #pushPage(): void {

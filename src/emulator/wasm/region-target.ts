@@ -5,6 +5,7 @@ import type {GuestAccess, OperandName, SystemAction, ValueType} from '../isa/exp
 import * as layout from '../layout.ts';
 import {CodeWriter, type Label} from './encoder.ts';
 import {LOADS, PAGE_MASK, sizeOf, storeOf} from './guest-access.ts';
+import {inlineCall} from './inline-call.ts';
 import {lowerStatements, type Push, type Target} from './lower.ts';
 import type {Step} from './region.ts';
 import {registersOf} from './register-use.ts';
@@ -108,6 +109,15 @@ export class RegionTarget implements Target {
     }
   }
 
+  inlineCall(callee: string, args: readonly Push[]): boolean {
+    const site = {
+      code: this.code,
+      functions: this.#functions,
+      local: (name: string, type: ValueType) => this.local(name, type),
+    };
+    return inlineCall(site, callee, args);
+  }
+
   setRd(value: Push): void {
     const rd = (this.#step.word >>> 7) & 31;
     if (rd === 0) {
@@ -130,12 +140,13 @@ export class RegionTarget implements Target {
     const fd = (this.#step.word >>> 7) & 31;
     if (this.#writesBackLate) {
       value();
-      this.code.localSet(this.#f(fd));
+      this.code.op('f64.reinterpret_i64').localSet(this.#f(fd));
       this.dirty.f |= 1 << fd;
     } else {
       this.code.i32Const(0);
       value();
-      this.code.localTee(this.#f(fd)).memory('i64.store', layout.F + 8 * fd);
+      this.code.op('f64.reinterpret_i64').localTee(this.#f(fd)).op('i64.reinterpret_f64');
+      this.code.memory('i64.store', layout.F + 8 * fd);
     }
   }
 
@@ -152,7 +163,7 @@ export class RegionTarget implements Target {
   guestLoad(access: GuestAccess, address: Push): void {
     const {code} = this;
     this.#cacheHit({sizeBytes: sizeOf(access), cache: layout.TLB_READ, address});
-    code.if(
+    code.hint('likely').if(
       () => {
         this.#hostAddress(layout.TLB_READ);
         code.memory(LOADS[access]);
@@ -170,7 +181,7 @@ export class RegionTarget implements Target {
   guestStore(access: GuestAccess, address: Push, value: Push): void {
     const {code} = this;
     this.#cacheHit({sizeBytes: sizeOf(access), cache: layout.TLB_WRITE, address});
-    code.if(
+    code.hint('likely').if(
       () => {
         this.#hostAddress(layout.TLB_WRITE);
         value();
@@ -191,7 +202,7 @@ export class RegionTarget implements Target {
     const {code} = this;
     const cache = intent === 'write' ? layout.TLB_WRITE : layout.TLB_READ;
     this.#cacheHit({sizeBytes, cache, address});
-    code.if(
+    code.hint('likely').if(
       () => {
         this.#hostAddress(cache);
         code.i32Const(layout.RAM).op('i32.sub');
@@ -254,6 +265,7 @@ export class RegionTarget implements Target {
         this.code
           .i32Const(0)
           .localGet(this.#f(n))
+          .op('i64.reinterpret_f64')
           .memory('i64.store', layout.F + 8 * n);
     }
   }
@@ -269,6 +281,7 @@ export class RegionTarget implements Target {
         this.code
           .i32Const(0)
           .memory('i64.load', layout.F + 8 * n)
+          .op('f64.reinterpret_i64')
           .localSet(this.#f(n));
     }
   }
@@ -290,12 +303,16 @@ export class RegionTarget implements Target {
     return this.local(`x${register}`, 'i64');
   }
 
+  /**
+   * FP registers are f64, which WebAssembly moves bit by bit: V8 takes an operand from there, and puts a result there, without a detour
+   * through an integer register.
+   */
   #f(register: number): number {
-    return this.local(`f${register}`, 'i64');
+    return this.local(`f${register}`, 'f64');
   }
 
   #pushF(register: number): void {
-    this.code.localGet(this.#f(register));
+    this.code.localGet(this.#f(register)).op('i64.reinterpret_f64');
   }
 
   /** Pushes whether the cache holds the address's page and the access is aligned. */
@@ -346,10 +363,10 @@ export class RegionTarget implements Target {
   #leaveIf(): void {
     const {code, dirty} = this;
     if (dirty.x === 0 && dirty.f === 0) {
-      code.branchIf(this.interrupted);
+      code.hint('unlikely').branchIf(this.interrupted);
       return;
     }
-    code.if(() => {
+    code.hint('unlikely').if(() => {
       this.spill(dirty);
       code.branch(this.interrupted);
     });
@@ -382,6 +399,7 @@ export class RegionTarget implements Target {
         .i32Const(0)
         .memory('i32.load', layout.FS)
         .op('i32.eqz')
+        .hint('unlikely')
         .if(() => this.#leaveBefore());
       this.#floatingPoint = 'on';
     }
@@ -405,7 +423,7 @@ export class RegionTarget implements Target {
     }
     const mode = this.local('scratch', 'i32');
     code.i32Const(0).memory('i32.load', layout.FRM).localTee(mode).i32Const(4).op('i32.gt_u');
-    code.if(() => this.#leaveBefore());
+    code.hint('unlikely').if(() => this.#leaveBefore());
     code.localGet(mode);
   }
 }

@@ -42,7 +42,7 @@ export type CodePage = {delta: number; bytes: Uint8Array; decoded: number};
 export const deltaOf = (offset: number): number => Math.floor(offset / PAGE_BYTES);
 
 /** More instructions than this are left to regions of their own: compile time grows faster than the code does. */
-const STEP_LIMIT = 400;
+const STEP_LIMIT = 800;
 
 /** The region that starts at `entry`, or undefined when its first instruction is the interpreter's. */
 export function findRegion(pages: readonly CodePage[], entry: number): Region | undefined {

@@ -35,7 +35,7 @@ export function translate(requests: readonly TranslationRequest[]): Translation 
     regions.push({slot, ranges: region?.ranges ?? []});
     if (region === undefined) continue;
     const index = module.declare(REGION_TYPE);
-    const {localTypes, code} = generateRegion(region, {regionType, functions, pages: request.pages});
+    const {localTypes, code} = generateRegion(region, {regionType, ownIndex: index, functions, pages: request.pages});
     module.define(index, {...REGION_TYPE, locals: localTypes, code});
     module.element(slot, index);
   }

@@ -9,8 +9,11 @@ import type {FunctionType} from './encoder.ts';
  */
 export const REGION_TYPE: FunctionType = {params: ['i32', 'i32', 'i64'], results: ['i32', 'i64']};
 
-/** Guest calls within each other that become calls of WebAssembly; deeper ones return to the interpreter first. */
-export const CALL_DEPTH = 300;
+/**
+ * Guest calls within each other that become calls of WebAssembly; deeper ones return to the interpreter first. A frame of V8's baseline
+ * code takes up to some 2 KB, and its stack is about 980 KB.
+ */
+export const CALL_DEPTH = 128;
 
 /**
  * Slow paths of translated code: functions of the interpreter's module that put pc and the steps left into memory and call the hart.
