@@ -37,6 +37,8 @@ export class FollowerLink {
   #closed = false;
   #sender: StateSender | undefined;
   acknowledgedThrough = 0n;
+  /** Ordinal of the last record that was written when it was first ready. */
+  readyAt: bigint | undefined;
   /** What is on its disk. */
   syncedThrough = 0n;
   /** What it has executed. */

@@ -268,11 +268,17 @@ export class PrimaryReplication implements Followers {
 
   /** It holds all that was written, everything that left before it joined has left, and it means the same arbiter. */
   #mayBeBackup(follower: FollowerLink): boolean {
-    if (!follower.offersItself || this.#closing || follower.acknowledgedThrough < this.#writtenThrough) return false;
+    if (!follower.offersItself || this.#closing || !this.#caughtUpOnce(follower)) return false;
     if (this.#parts.arbiter === undefined) return true;
     if (follower.nonce === this.#proven) return true;
     follower.drop('its arbiter is another store than ours: it could take over unnoticed');
     return false;
+  }
+
+  /** It holds what was written when it was first ready. What came since it has with the `joined` record, before which it is no backup. */
+  #caughtUpOnce(follower: FollowerLink): boolean {
+    follower.readyAt ??= this.#writtenThrough;
+    return follower.acknowledgedThrough >= follower.readyAt;
   }
 
   #lost(follower: FollowerLink, reason: string): void {
