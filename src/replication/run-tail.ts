@@ -115,7 +115,7 @@ class Tail {
       for (let attempt = 0; ; attempt += 1) {
         const followed = remote ? await this.#findPrimary(attempt) : await this.#openFile();
         this.#followed = followed;
-        this.#checkNics(followed);
+        await this.#checkNics(followed);
         if (signal.aborted) followed.drain();
         const {end, verdict} = await this.#follow(followed);
         const {verified, ended} = followed.follower.journal;
@@ -321,11 +321,16 @@ class Tail {
     }
   }
 
-  /** A backup that could not reach the network would save nobody. Throws FtvmError `usage`. */
-  #checkNics({follower}: Followed): void {
+  /** A backup that could not reach the network would save nobody. Throws FtvmError `usage`, and what `openNics` throws. */
+  async #checkNics({follower}: Followed): Promise<void> {
     const {length: nicCount} = follower.header.config.nics;
     matchNics(this.#nics, nicCount);
-    if (!this.#options.autoPromote || this.#nics.length === nicCount) return;
+    if (!this.#options.autoPromote) return;
+    if (this.#nics.length === nicCount) {
+      // Plugged in and out again: what cannot be had shall be known now, and not when the primary is dead.
+      for (const nic of await openNics(this.#world, this.#nics)) nic.close();
+      return;
+    }
     throw new FtvmError(
       'usage',
       `--auto-promote needs one --net for each of the guest's NICs, of which it has ${nicCount}`,

@@ -4,8 +4,9 @@
 import {createConnection, type Socket} from 'node:net';
 import {FtvmError} from '../../errors.ts';
 import {connectSecurely} from '../secure-stream.ts';
+import {FrameQueue} from './frame-queue.ts';
 import {FrameStream} from './frame-stream.ts';
-import {formatNicAddress, MIN_FRAME_BYTES, type Nic, type StreamAddress} from './nic.ts';
+import {formatNicAddress, type Nic, type StreamAddress} from './nic.ts';
 
 export type NicOptions = {
   /** What the switch shares with us, needed for TCP beyond the loopback: the stream is TLS then. */
@@ -18,17 +19,14 @@ export type NicOptions = {
 const RECONNECT_MS = 100;
 /** A remote switch that does not answer at all. */
 const CONNECT_TIMEOUT_MS = 2000;
-/** Frames that wait for the guest; beyond it the socket is left alone. */
-const WAITING_LIMIT_BYTES = 1 << 20;
 
 export class StreamNic implements Nic {
   readonly drops = {noPeer: 0, congested: 0, badSize: 0};
   readonly #address: StreamAddress;
   readonly #secret: Uint8Array | undefined;
   readonly #note: (text: string) => void;
+  readonly #waiting = new FrameQueue();
   #stream: FrameStream | undefined;
-  #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
   #listener: () => void = () => {};
   #closed = false;
   #timer: NodeJS.Timeout | undefined;
@@ -59,16 +57,9 @@ export class StreamNic implements Nic {
   }
 
   take(limits: {frames: number; bytes: number}): Uint8Array[] {
-    let count = 0;
-    let bytes = 0;
-    for (const frame of this.#waiting) {
-      if (count === limits.frames || (count > 0 && bytes + frame.length > limits.bytes)) break;
-      count += 1;
-      bytes += frame.length;
-    }
-    this.#waitingBytes -= bytes;
-    if (this.#waitingBytes < WAITING_LIMIT_BYTES) this.#stream?.resume();
-    return this.#waiting.splice(0, count);
+    const frames = this.#waiting.take(limits);
+    if (!this.#waiting.isFull) this.#stream?.resume();
+    return frames;
   }
 
   onFrames(listener: () => void): void {
@@ -116,13 +107,11 @@ export class StreamNic implements Nic {
   }
 
   #receive(frame: Uint8Array): void {
-    if (frame.length < MIN_FRAME_BYTES) {
+    if (!this.#waiting.push(frame)) {
       this.drops.badSize += 1;
       return;
     }
-    this.#waiting.push(frame);
-    this.#waitingBytes += frame.length;
-    if (this.#waitingBytes >= WAITING_LIMIT_BYTES) this.#stream?.pause();
+    if (this.#waiting.isFull) this.#stream?.pause();
     this.#listener();
   }
 
