@@ -41,7 +41,7 @@ export default class Record extends BaseCommand {
     }),
     net: Flags.string({
       description:
-        'a network card, and where it is plugged in: stream:unix:PATH or stream:tcp:HOST:PORT, then ,mac=… (repeatable)',
+        'a network card, and where it is plugged in: stream:unix:PATH, stream:tcp:HOST:PORT or tap:NAME; then ,mac=… (repeatable)',
       multiple: true,
       default: [],
       helpValue: 'SPEC',
