@@ -61,8 +61,8 @@ function describe(status: SessionStatus): string[] {
     `primary, generation ${status.generation}, ${status.standing}`,
     `position ${status.position}, ${status.writtenThrough} records, ${status.unreleasedOutputs} outputs not released`,
     ...status.followers.map(
-      ({name, eligible, lagSteps, lagMs}) =>
-        `${eligible ? 'backup' : 'follower'} ${name}: ${lagSteps} steps, ${lagMs} ms behind`,
+      ({name, eligible, lagSteps, lagMs, datagramsSilentMs}) =>
+        `${eligible ? 'backup' : 'follower'} ${name}: ${lagSteps} steps, ${lagMs} ms behind${datagramsSilentMs === undefined ? ', no heartbeat datagrams' : ''}`,
     ),
   ];
 }

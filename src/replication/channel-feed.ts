@@ -8,6 +8,7 @@ import type {Advance} from '../logformat/record.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
 import type {FrameFeed} from '../session/record-queue.ts';
 import {Wakeup} from '../session/wakeup.ts';
+import type {Heartbeat, HeartbeatSocket} from './heartbeat.ts';
 import type {Link} from './link.ts';
 import {CHANNEL_PROTOCOL, type Message, type StateEnd, type Welcome} from './messages.ts';
 
@@ -31,6 +32,7 @@ export type ChannelFeedParts = {
   eligible: boolean;
   position(): bigint;
   nowMs(): number;
+  heartbeats: HeartbeatSocket;
   onEnd(end: ChannelEnd): void;
 };
 
@@ -43,6 +45,8 @@ export class ChannelFeed implements FrameFeed {
   readonly #reader = new LogReader();
   readonly #wakeup = new Wakeup();
   readonly #timer: NodeJS.Timeout;
+  #heartbeat: Heartbeat | undefined;
+  #beatTimer: NodeJS.Timeout | undefined;
   readonly #welcome = Promise.withResolvers<Welcome>();
   /** Bytes that the reader has and the log has not: the part of a frame that came so far. */
   #unwritten: Buffer = Buffer.alloc(0);
@@ -140,7 +144,7 @@ export class ChannelFeed implements FrameFeed {
   /** `next` gives what was received, then undefined. Nothing more is read or acknowledged, for good. */
   drain(): void {
     this.#draining = true;
-    clearInterval(this.#timer);
+    this.#fallSilent();
     this.#link.pause();
     this.#wakeup.signal();
     this.#stateWakeup.signal();
@@ -153,7 +157,7 @@ export class ChannelFeed implements FrameFeed {
 
   /** Says why this side leaves, and closes. */
   close(reason: string, message?: string): void {
-    clearInterval(this.#timer);
+    this.#fallSilent();
     if (this.#end === undefined)
       this.#link.send({kind: 'bye', bye: message === undefined ? {reason} : {reason, message}});
     this.#link.end();
@@ -172,8 +176,7 @@ export class ChannelFeed implements FrameFeed {
   #handle(message: Message): void {
     switch (message.kind) {
       case 'welcome':
-        this.#takeoverMs = message.welcome.takeoverMs;
-        this.#welcome.resolve(message.welcome);
+        this.#greet(message.welcome);
         return;
       case 'bytes':
         this.#receiveStream(message.bytes);
@@ -214,6 +217,24 @@ export class ChannelFeed implements FrameFeed {
       default:
         throw new FtvmError('network', `the primary sent a ${message.kind} message, which only a follower sends`);
     }
+  }
+
+  #greet(welcome: Welcome): void {
+    if (this.#heartbeat !== undefined) throw new FtvmError('network', 'the primary sent a second greeting');
+    this.#takeoverMs = welcome.takeoverMs;
+    const to = {host: this.#link.hosts.remote, port: welcome.datagramPort};
+    const heartbeat = this.#parts.heartbeats.pair({session: Buffer.from(welcome.session, 'hex'), side: 'follower', to});
+    this.#heartbeat = heartbeat;
+    heartbeat.beat();
+    this.#beatTimer = setInterval(() => heartbeat.beat(), welcome.heartbeatMs / 2);
+    this.#welcome.resolve(welcome);
+  }
+
+  /** No more signs of life. */
+  #fallSilent(): void {
+    clearInterval(this.#timer);
+    clearInterval(this.#beatTimer);
+    this.#parts.heartbeats.close();
   }
 
   #addTable(bytes: Uint8Array): void {
@@ -270,7 +291,8 @@ export class ChannelFeed implements FrameFeed {
     if (nowMs - this.#lastTickMs > this.#takeoverMs / 2) this.#lastHeardMs = nowMs;
     this.#lastTickMs = nowMs;
     const paused = this.#backlogBytes > BACKLOG_LIMIT_BYTES / 2;
-    if (!paused && nowMs - this.#lastHeardMs > this.#takeoverMs) {
+    const heardMs = Math.max(this.#lastHeardMs, this.#heartbeat?.lastHeardMs ?? 0);
+    if (!paused && nowMs - heardMs > this.#takeoverMs) {
       this.#finish({kind: 'lost', message: `nothing was heard for ${this.#takeoverMs} ms`});
       this.#link.destroy();
       return;
@@ -288,7 +310,7 @@ export class ChannelFeed implements FrameFeed {
 
   #finish(end: ChannelEnd): void {
     if (this.#end !== undefined) return;
-    clearInterval(this.#timer);
+    this.#fallSilent();
     this.#end = end;
     this.#welcome.reject(
       this.#failure ??

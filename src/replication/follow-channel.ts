@@ -12,6 +12,7 @@ import type {LogStore} from '../session/log-sink.ts';
 import {applyBatch, applyTable} from '../session/state-transfer.ts';
 import type {Arbiter} from './arbiter.ts';
 import {type ChannelEnd, ChannelFeed} from './channel-feed.ts';
+import {HeartbeatSocket} from './heartbeat.ts';
 import type {Link} from './link.ts';
 import type {Welcome} from './messages.ts';
 import type {World} from './world.ts';
@@ -48,7 +49,7 @@ export async function followChannel(
   options: FollowChannelOptions,
 ): Promise<FollowedChannel> {
   const link = await world.connect(endpoint);
-  const file = await createLog(world, link, options);
+  const {file, heartbeats} = await openOwn(world, link, options);
   let machine: MachineInterface | undefined;
   const feed = new ChannelFeed(link, {
     append: (bytes) => file.append(bytes),
@@ -57,6 +58,7 @@ export async function followChannel(
     eligible: options.eligible,
     position: () => machine?.position ?? 0n,
     nowMs: () => world.nowMs(),
+    heartbeats,
     onEnd: options.onEnd,
   });
   try {
@@ -99,10 +101,18 @@ async function proveReady(feed: ChannelFeed, welcome: Welcome, arbiter: Arbiter 
   }
 }
 
-async function createLog(world: World, link: Link, options: FollowChannelOptions): Promise<LogStore> {
+/** What a follower needs of its own host. */
+async function openOwn(
+  world: World,
+  link: Link,
+  options: FollowChannelOptions,
+): Promise<{file: LogStore; heartbeats: HeartbeatSocket}> {
+  let heartbeats: HeartbeatSocket | undefined;
   try {
-    return await world.createLog(options.logPath, {overwrite: options.overwrite});
+    heartbeats = await HeartbeatSocket.open(world, {host: link.hosts.local, port: 0});
+    return {heartbeats, file: await world.createLog(options.logPath, {overwrite: options.overwrite})};
   } catch (error) {
+    heartbeats?.close();
     link.end();
     throw error;
   }

@@ -4,6 +4,8 @@
 import {FtvmError} from '../errors.ts';
 import type {Advance} from '../logformat/record.ts';
 import type {StateSender} from '../session/state-transfer.ts';
+import {DATAGRAM_SESSION_BYTES} from './authentication.ts';
+import type {Heartbeat} from './heartbeat.ts';
 import type {Link} from './link.ts';
 import {CHANNEL_PROTOCOL, type Hello, MAX_CHUNK_BYTES, type Message, type StateEnd, type Welcome} from './messages.ts';
 
@@ -16,7 +18,9 @@ export interface LogBytes {
 export type FollowerLinkPort = {
   readonly lineageId: string;
   nowMs(): number;
-  welcome(): Promise<Welcome>;
+  welcome(session: Uint8Array): Promise<Welcome>;
+  /** The heartbeats of this connection. */
+  pair(session: Uint8Array): Heartbeat;
   openLog(offset: number): Promise<LogBytes>;
   startState(): StateSender;
   /** Called at a boundary: covers and flushes everything, and says where the state stands. */
@@ -43,14 +47,19 @@ export class FollowerLink {
   syncedThrough = 0n;
   /** What it has executed. */
   position = 0n;
-  lastHeardMs: number;
+  /** When something came over the channel. */
+  channelHeardMs: number;
+  #heartbeat: Heartbeat | undefined;
+  /** Since when it acknowledges nothing, though there is something to acknowledge. */
+  #owesSinceMs: number | undefined;
+  #owedThrough = 0n;
   /** The nonce that it read in the arbiter's store, once it is ready. */
   nonce: string | undefined;
 
   constructor(link: Link, port: FollowerLinkPort) {
     this.#link = link;
     this.#port = port;
-    this.lastHeardMs = port.nowMs();
+    this.channelHeardMs = port.nowMs();
     link.start({
       message: (message) => this.#receive(message),
       drained: () => {
@@ -63,6 +72,27 @@ export class FollowerLink {
 
   get name(): string {
     return this.#hello?.name ?? this.#link.peer;
+  }
+
+  /** When it gave a sign of life, by whichever way. */
+  get lastHeardMs(): number {
+    return Math.max(this.channelHeardMs, this.datagramHeardMs ?? 0);
+  }
+
+  /** When a heartbeat datagram came; undefined: never. */
+  get datagramHeardMs(): number | undefined {
+    return this.#heartbeat?.lastHeardMs;
+  }
+
+  /** For how long it has acknowledged nothing, though there is something to acknowledge. */
+  get owesForMs(): number {
+    return this.#owesSinceMs === undefined ? 0 : this.#port.nowMs() - this.#owesSinceMs;
+  }
+
+  /** There are records through `ordinal` to be acknowledged. */
+  owes(ordinal: bigint): void {
+    this.#owedThrough = ordinal;
+    if (this.acknowledgedThrough < ordinal) this.#owesSinceMs ??= this.#port.nowMs();
   }
 
   get offersItself(): boolean {
@@ -89,7 +119,9 @@ export class FollowerLink {
   }
 
   heartbeat(): void {
-    if (this.#hello !== undefined && !this.#closed && !this.#link.congested) this.#link.send({kind: 'heartbeat'});
+    if (this.#hello === undefined || this.#closed) return;
+    if (!this.#link.congested) this.#link.send({kind: 'heartbeat'});
+    this.#heartbeat?.beat();
   }
 
   /** Sends the rest of the log, says why the primary leaves, and closes. */
@@ -118,7 +150,7 @@ export class FollowerLink {
   }
 
   #receive(message: Message): void {
-    this.lastHeardMs = this.#port.nowMs();
+    this.channelHeardMs = this.#port.nowMs();
     if (this.#hello === undefined && message.kind !== 'hello' && message.kind !== 'bye') {
       this.drop(`a ${message.kind} message before a greeting`);
       return;
@@ -128,7 +160,10 @@ export class FollowerLink {
         this.#welcome(message.hello).catch((error: Error) => this.drop(error.message));
         return;
       case 'ack':
-        if (message.ordinal > this.acknowledgedThrough) this.acknowledgedThrough = message.ordinal;
+        if (message.ordinal > this.acknowledgedThrough) {
+          this.acknowledgedThrough = message.ordinal;
+          this.#owesSinceMs = message.ordinal < this.#owedThrough ? this.channelHeardMs : undefined;
+        }
         if (message.position > this.position) this.position = message.position;
         this.#port.heard(this);
         return;
@@ -165,8 +200,11 @@ export class FollowerLink {
     if (hello.lineageId !== null && hello.lineageId !== lineageId)
       throw new FtvmError('network', `the log is of lineage ${lineageId}`);
     this.#hello = hello;
-    const welcome = await this.#port.welcome();
+    const session = crypto.getRandomValues(new Uint8Array(DATAGRAM_SESSION_BYTES));
+    const welcome = await this.#port.welcome(session);
     const log = await this.#port.openLog(Number(hello.offset));
+    if (this.#closed) return log.close();
+    this.#heartbeat = this.#port.pair(session);
     this.#link.send({kind: 'welcome', welcome});
     this.#log = log;
     this.pump();
@@ -220,6 +258,7 @@ export class FollowerLink {
     if (this.#closed) return;
     this.#closed = true;
     this.#sender?.close();
+    this.#heartbeat?.close();
     if (!this.#pumping) void this.#log?.close().catch(() => {});
     this.#port.closed(this, reason, deliberate);
   }

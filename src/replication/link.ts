@@ -1,7 +1,7 @@
 // A link: a connection that carries the channel's messages in order until it breaks. The replication code knows links, clocks and
 // stored logs only by their interfaces, so that the protocol simulator in the tests can run the same code over its own.
 
-import type {Duplex} from 'node:stream';
+import type {Socket} from 'node:net';
 import {FtvmError} from '../errors.ts';
 import {encodeMessage, type Message, MessageReader} from './messages.ts';
 
@@ -16,6 +16,8 @@ export type LinkEvents = {
 export interface Link {
   /** The peer's address, for people. */
   readonly peer: string;
+  /** This end's and the other's host, as addresses: datagrams between them go the same way. */
+  readonly hosts: {local: string; remote: string};
   /** Whether more than a buffer's worth waits to be sent. */
   readonly congested: boolean;
   /** Must be set before anything else happens; messages that came before are delivered then. */
@@ -33,15 +35,17 @@ export interface Link {
 /** A link over a socket. */
 export class SocketLink implements Link {
   readonly peer: string;
-  readonly #socket: Duplex;
+  readonly hosts: {local: string; remote: string};
+  readonly #socket: Socket;
   readonly #messages = new MessageReader();
   #events: LinkEvents | undefined;
   #congested = false;
   #closed = false;
 
-  constructor(socket: Duplex, peer: string) {
+  constructor(socket: Socket, peer: string) {
     this.#socket = socket;
     this.peer = peer;
+    this.hosts = {local: socket.localAddress ?? '', remote: socket.remoteAddress ?? ''};
     socket.on('error', (error) => this.#close(error.message));
     socket.on('close', () => this.#close('the connection broke'));
     socket.on('drain', () => {
@@ -74,7 +78,7 @@ export class SocketLink implements Link {
 
   end(): void {
     this.#closed = true;
-    if (!this.#socket.destroyed) this.#socket.end(() => this.#socket.destroySoon?.());
+    if (!this.#socket.destroyed) this.#socket.end(() => this.#socket.destroySoon());
   }
 
   destroy(): void {
@@ -104,14 +108,7 @@ export class SocketLink implements Link {
   #close(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (!this.#socket.destroyed) this.#socket.destroySoon?.();
+    if (!this.#socket.destroyed) this.#socket.destroySoon();
     this.#events?.closed(reason);
-  }
-}
-
-declare module 'node:stream' {
-  interface Duplex {
-    /** Sockets have it: closes once everything is sent. */
-    destroySoon?(): void;
   }
 }

@@ -7,6 +7,7 @@ import {type Endpoint, formatEndpoint} from '../host/endpoint.ts';
 import {type Followers, NO_FOLLOWERS, type Primary} from '../session/primary.ts';
 import type {SessionEnd} from '../session/session.ts';
 import type {Arbiter} from './arbiter.ts';
+import {HeartbeatSocket} from './heartbeat.ts';
 import {PrimaryReplication} from './primary-replication.ts';
 import type {SessionStatus} from './session-status.ts';
 import type {Timing} from './timing.ts';
@@ -37,7 +38,10 @@ export class Replicating {
     options: ReplicationOptions,
     log: {path: string; lineageId: Uint8Array; generation: number; claimant: string; note: (text: string) => void},
   ): Promise<Replicating> {
-    if (options.listen === undefined) return new Replicating(undefined, undefined);
+    const {listen} = options;
+    if (listen === undefined) return new Replicating(undefined, undefined);
+    // At the channel's port, if the user has chosen that.
+    const heartbeats = await HeartbeatSocket.open(world, listen);
     const replication = new PrimaryReplication({
       lineageId: log.lineageId,
       generation: log.generation,
@@ -46,11 +50,17 @@ export class Replicating {
       timing: options.timing,
       nowMs: () => world.nowMs(),
       openLog: (offset) => world.readLog(log.path, {offset}),
+      heartbeats,
       note: log.note,
     });
-    const listener = await world.listen(options.listen, (link) => replication.accept(link));
-    log.note(`listening on ${formatEndpoint({host: options.listen.host, port: listener.port})}`);
-    return new Replicating(replication, listener);
+    try {
+      const listener = await world.listen(listen, (link) => replication.accept(link));
+      log.note(`listening on ${formatEndpoint({host: listen.host, port: listener.port})}`);
+      return new Replicating(replication, listener);
+    } catch (error) {
+      await replication.close('failed');
+      throw error;
+    }
   }
 
   get followers(): Followers {
@@ -165,6 +175,8 @@ export class LivePrimary {
         position: String(follower.position),
         lagSteps: Number(position - follower.position),
         lagMs: Math.round(follower.lagMs),
+        channelSilentMs: Math.round(follower.channelSilentMs),
+        ...(follower.datagramsSilentMs !== undefined && {datagramsSilentMs: Math.round(follower.datagramsSilentMs)}),
       })),
     };
   }

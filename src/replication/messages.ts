@@ -5,8 +5,9 @@ import {FtvmError} from '../errors.ts';
 import {MalformedError} from '../logformat/fields.ts';
 import type {Advance} from '../logformat/record.ts';
 import {decodeAdvance, encodeAdvance} from '../logformat/record-codec.ts';
+import {DATAGRAM_SESSION_BYTES} from './authentication.ts';
 
-export const CHANNEL_PROTOCOL = 1;
+export const CHANNEL_PROTOCOL = 2;
 
 /** A follower's first words: what it has already. */
 export type Hello = {
@@ -21,7 +22,8 @@ export type Hello = {
 };
 
 /** `nonceName`: where the primary's proof stands in its arbiter's store; empty without an arbiter. `heartbeatMs`: how often both sides
- *  must be heard; `takeoverMs`: the silence after which the other is taken for dead. */
+ *  must be heard; `takeoverMs`: the silence after which the other is taken for dead; `datagramPort`: where the primary hears heartbeats;
+ *  `session`: 16 random bytes (hex) of this connection, from which the heartbeats' keys are made. */
 export type Welcome = {
   protocol: number;
   lineageId: string;
@@ -29,6 +31,8 @@ export type Welcome = {
   nonceName: string;
   heartbeatMs: number;
   takeoverMs: number;
+  datagramPort: number;
+  session: string;
 };
 
 /** The end of a state transfer: where in the stream the state stands, and its digest (hex). */
@@ -83,6 +87,8 @@ const TYPES = {
 const HEADER_BYTES = 5;
 /** Followers' names stand in logs and on terminals. */
 const PRINTABLE_NAME = /^[\x20-\x7e]{1,200}$/;
+
+const SESSION = new RegExp(`^[0-9a-f]{${2 * DATAGRAM_SESSION_BYTES}}$`);
 
 /** Bytes of the stream in one message. */
 export const MAX_CHUNK_BYTES = 256 * 1024;
@@ -238,14 +244,17 @@ function checkedHello(value: Record<string, unknown>): Hello {
 }
 
 function checkedWelcome(value: Record<string, unknown>): Welcome {
-  const {protocol, lineageId, position, nonceName, heartbeatMs, takeoverMs} = value;
+  const {protocol, lineageId, position, nonceName, heartbeatMs, takeoverMs, datagramPort, session} = value;
   const times = [heartbeatMs, takeoverMs].every((time) => typeof time === 'number' && time > 0 && time < 3_600_000);
   if (
     typeof protocol !== 'number' ||
     typeof lineageId !== 'string' ||
     typeof nonceName !== 'string' ||
     !isOffset(position) ||
-    !times
+    !times ||
+    !isPort(datagramPort) ||
+    typeof session !== 'string' ||
+    !SESSION.test(session)
   ) {
     throw malformed('a strange welcome');
   }
@@ -256,6 +265,8 @@ function checkedWelcome(value: Record<string, unknown>): Welcome {
     nonceName,
     heartbeatMs: heartbeatMs as number,
     takeoverMs: takeoverMs as number,
+    datagramPort,
+    session,
   };
 }
 
@@ -281,6 +292,10 @@ function printable(text: string): string {
 
 function isOffset(value: unknown): value is string {
   return typeof value === 'string' && /^\d{1,19}$/.test(value);
+}
+
+function isPort(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) > 0 && (value as number) < 65_536;
 }
 
 function json(value: object): Uint8Array {

@@ -4,6 +4,7 @@ import {randomBytes} from 'node:crypto';
 import {hostname} from 'node:os';
 import {ProcessConsole} from '../host/console.ts';
 import {ControlServer, controlSocketPath} from '../host/control-socket.ts';
+import {openDatagrams} from '../host/datagrams.ts';
 import {formatEndpoint} from '../host/endpoint.ts';
 import {LogFileReader, LogFileWriter} from '../host/log-file.ts';
 import {HOST_CLOCK} from '../host/monotonic-clock.ts';
@@ -31,11 +32,10 @@ export async function nodeWorld(options: {
     entropy: (lengthBytes) => new Uint8Array(randomBytes(lengthBytes)),
     uniqueId: () => crypto.randomUUID(),
     processName: `${hostname()} pid ${process.pid}`,
+    secret,
     async connect(endpoint) {
-      return new SocketLink(
-        await connectSecurely(endpoint, {secret, timeoutMs: CONNECT_TIMEOUT_MS}),
-        formatEndpoint(endpoint),
-      );
+      const socket = await connectSecurely(endpoint, {secret, timeoutMs: CONNECT_TIMEOUT_MS});
+      return new SocketLink(socket, formatEndpoint(endpoint));
     },
     listen: (endpoint, onLink) =>
       listenSecurely(endpoint, {
@@ -43,6 +43,7 @@ export async function nodeWorld(options: {
         onConnection: (socket, peer) => onLink(new SocketLink(socket, peer)),
         onStranger: ({peer, reason}) => note(`stranger refused: ${peer}: ${reason}`),
       }),
+    openDatagrams,
     createLog: (path, options) => LogFileWriter.create(path, options),
     continueLog: (path, options) => LogFileWriter.continue(path, options),
     readLog: (path, options) => LogFileReader.open(path, options),

@@ -8,6 +8,7 @@ import type {SourceEnd} from '../session/session.ts';
 import type {StateSender} from '../session/state-transfer.ts';
 import type {Arbiter} from './arbiter.ts';
 import {FollowerLink, type LogBytes} from './follower-link.ts';
+import type {HeartbeatSocket} from './heartbeat.ts';
 import {PositionClock, slowdownMs} from './lag.ts';
 import type {Link} from './link.ts';
 import {CHANNEL_PROTOCOL, type StateEnd} from './messages.ts';
@@ -22,6 +23,11 @@ const RETRY_MS = 250;
 /** Followers report every 50 ms. Whoever says nothing for so long is gone, backup or not. */
 const SILENT_FOLLOWER_MS = 10_000;
 const FOLLOWERS_LIMIT = 256;
+/**
+ * A backup that is heard, and acknowledges nothing for so many times the take-over time, has a channel that does not recover: what was
+ * lost while a line was dead for less than the take-over time, TCP sends again after twice that at most (RFC 6298, 5.5).
+ */
+const STALLED_TAKEOVERS = 3;
 
 /** What replication asks of the primary that it serves. */
 export type PrimaryPort = {
@@ -59,6 +65,7 @@ export type PrimaryReplicationParts = {
   timing: Timing;
   nowMs(): number;
   openLog(offset: number): Promise<LogBytes>;
+  heartbeats: HeartbeatSocket;
   note(text: string): void;
 };
 
@@ -69,6 +76,9 @@ export type FollowerFacts = {
   /** What it has executed, and how long ago this primary was there. */
   position: bigint;
   lagMs: number;
+  /** How long ago something came over the channel, and as a datagram; undefined: never. */
+  channelSilentMs: number;
+  datagramsSilentMs: number | undefined;
 };
 
 export class PrimaryReplication implements Followers {
@@ -119,12 +129,15 @@ export class PrimaryReplication implements Followers {
   /** For `status`. */
   get followers(): FollowerFacts[] {
     const {backup} = this;
+    const nowMs = this.#parts.nowMs();
     return [...this.#followers].map((follower) => ({
       name: follower.name,
       eligible: follower === backup,
       acknowledgedThrough: follower.acknowledgedThrough,
       position: follower.position,
       lagMs: this.#lagMs(follower),
+      channelSilentMs: nowMs - follower.channelHeardMs,
+      datagramsSilentMs: follower.datagramHeardMs === undefined ? undefined : nowMs - follower.datagramHeardMs,
     }));
   }
 
@@ -133,18 +146,21 @@ export class PrimaryReplication implements Followers {
   }
 
   accept(link: Link): void {
-    const {nowMs, openLog} = this.#parts;
+    const {nowMs, openLog, heartbeats} = this.#parts;
     const follower = new FollowerLink(link, {
       lineageId: this.#lineageId,
       nowMs,
       openLog,
-      welcome: async () => ({
+      welcome: async (session) => ({
         protocol: CHANNEL_PROTOCOL,
         lineageId: this.#lineageId,
         position: String(this.#port?.position() ?? 0n),
         nonceName: (await this.#proof()).name,
         ...this.#parts.timing,
+        datagramPort: heartbeats.port,
+        session: Buffer.from(session).toString('hex'),
       }),
+      pair: (session) => heartbeats.pair({session, side: 'primary', to: undefined}),
       startState: () => this.#requirePort().startState(),
       finishState: (sender) => this.#finishState(sender),
       heard: (heard) => this.#heard(heard),
@@ -192,7 +208,10 @@ export class PrimaryReplication implements Followers {
     const grown = state.writtenThrough !== this.#writtenThrough;
     this.#writtenThrough = state.writtenThrough;
     this.#quietPosition = state.quietPosition;
-    if (grown) for (const follower of this.#followers) follower.pump();
+    for (const follower of grown ? this.#followers : []) {
+      follower.owes(state.writtenThrough);
+      follower.pump();
+    }
     if (this.#followers.size > 0) this.#scheduleAdvance();
   }
 
@@ -243,6 +262,7 @@ export class PrimaryReplication implements Followers {
     clearTimeout(this.#advanceTimer);
     clearInterval(this.#watchTimer);
     await Promise.all([...this.#followers].map((follower) => follower.farewell(reason)));
+    this.#parts.heartbeats.close();
     await this.#parts.arbiter?.close();
   }
 
@@ -344,6 +364,8 @@ export class PrimaryReplication implements Followers {
     const {takeoverMs} = this.#parts.timing;
     if (backup !== undefined && this.#parts.nowMs() - backup.lastHeardMs > takeoverMs)
       backup.giveUp(`nothing was heard for ${takeoverMs} ms`);
+    else if (backup !== undefined && backup.owesForMs > STALLED_TAKEOVERS * takeoverMs)
+      backup.giveUp(`it lives, and has acknowledged nothing for ${STALLED_TAKEOVERS * takeoverMs} ms`);
     for (const follower of this.#followers) follower.heartbeat();
     // If it was this process that stood still, what came meanwhile is heard before.
     setImmediate(() => this.#dropSilent());

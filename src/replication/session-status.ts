@@ -12,6 +12,9 @@ export type FollowerStatus = {
   position: string;
   lagSteps: number;
   lagMs: number;
+  /** How long ago it was heard over the channel; by a heartbeat datagram: left out if never. */
+  channelSilentMs: number;
+  datagramsSilentMs?: number;
 };
 
 export type SessionStatus =

@@ -4,6 +4,7 @@
 import type {MachineInterface} from '../emulator/machine-interface.ts';
 import type {Console} from '../host/console.ts';
 import type {ControlReply, ControlRequest} from '../host/control-socket.ts';
+import type {Datagrams} from '../host/datagrams.ts';
 import type {Endpoint} from '../host/endpoint.ts';
 import type {HostClock} from '../host/monotonic-clock.ts';
 import type {Nic, NicAddress} from '../host/nic/nic.ts';
@@ -26,9 +27,13 @@ export interface World {
   uniqueId(): string;
   /** Who this process is, for logs and people. */
   readonly processName: string;
+  /** What only both hosts know; undefined: nothing leaves this host. */
+  readonly secret: Uint8Array | undefined;
   /** Throws FtvmError `network` when nobody listens there. */
   connect(endpoint: Endpoint): Promise<Link>;
   listen(endpoint: Endpoint, onLink: (link: Link) => void): Promise<{port: number; close(): void}>;
+  /** They may get lost, come late, twice, in another order, or from anybody. Throws FtvmError `network`. */
+  openDatagrams(at: Endpoint, onDatagram: (datagram: Uint8Array, from: Endpoint) => void): Promise<Datagrams>;
   createLog(path: string, options: {overwrite: boolean}): Promise<LogStore>;
   /** Cuts what is behind `sizeBytes`, and appends there. */
   continueLog(path: string, options: {sizeBytes: number}): Promise<LogStore>;

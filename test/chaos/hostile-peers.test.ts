@@ -107,6 +107,8 @@ describe(`hostile peers, seed ${SEED} (FTVM_TEST_SEED)`, function () {
         nonceName: '',
         heartbeatMs: 100,
         takeoverMs: 500,
+        datagramPort: 9,
+        session: 'ab'.repeat(16),
       },
     };
     const cases: [string, (socket: Socket) => void, number, RegExp][] = [

@@ -9,6 +9,7 @@ export class SlowChannel implements Disposable {
   readonly #sockets = new Set<Socket>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly address: string;
+  #held = false;
 
   private constructor(server: Server, target: {port: number; delayMs: number}) {
     this.#server = server;
@@ -18,15 +19,15 @@ export class SlowChannel implements Disposable {
       const far = createConnection({host: '127.0.0.1', port: target.port, noDelay: true});
       near.setNoDelay(true);
       // What the primary says is late; what the backup says is not, so that the delay is counted once.
-      far.on('data', (bytes: Buffer) => this.#after(target.delayMs, () => near.write(bytes)));
-      near.on('data', (bytes: Buffer) => far.write(bytes));
+      far.on('data', (bytes: Buffer) => this.#after(target.delayMs, () => this.#held || near.write(bytes)));
+      near.on('data', (bytes: Buffer) => this.#held || far.write(bytes));
       for (const [one, other] of [
         [near, far],
         [far, near],
       ]) {
         this.#sockets.add(one);
         one.on('error', () => {});
-        one.on('close', () => this.#after(one === far ? target.delayMs : 0, () => other.destroy()));
+        one.on('close', () => this.#after(one === far ? target.delayMs : 0, () => this.#held || other.destroy()));
       }
     });
   }
@@ -36,6 +37,11 @@ export class SlowChannel implements Disposable {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new SlowChannel(server, target);
+  }
+
+  /** Nothing arrives any more, and nobody is told: as when packets are lost that carry the channel, and no others. */
+  hold(): void {
+    this.#held = true;
   }
 
   /** Nothing of what is under way arrives. */

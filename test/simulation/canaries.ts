@@ -1,6 +1,8 @@
 // Planted faults: each breaks one rule of the protocol in the real code, or in the world's promises to it. The simulator is worth something
 // only as long as it finds every one of them.
 
+import {DatagramReceiver, nameOfDatagram} from '../../src/replication/authentication.ts';
+import {FollowerLink} from '../../src/replication/follower-link.ts';
 import {PrimaryReplication} from '../../src/replication/primary-replication.ts';
 import {OutputGate} from '../../src/session/output-gate.ts';
 import {RecordJournal} from '../../src/session/record-journal.ts';
@@ -54,6 +56,19 @@ export const CANARIES: readonly Canary[] = [
     name: 'a follower may run past records that are not written yet',
     faults: ['none', 'slow'],
     plant: () => replace(RecordJournal.prototype, 'pendingRecords', {get: () => 0}),
+  },
+  {
+    name: 'a heartbeat counts as often as it comes',
+    faults: ['datagramsReplayed', 'silentCrash'],
+    plant: () =>
+      replace(DatagramReceiver.prototype, 'judge', {
+        value: (datagram: Uint8Array) => (nameOfDatagram(datagram) === undefined ? 'forged' : 'accepted'),
+      }),
+  },
+  {
+    name: 'a backup that is heard, and acknowledges nothing, is waited for',
+    faults: ['channelHeld'],
+    plant: () => replace(FollowerLink.prototype, 'owesForMs', {get: () => 0}),
   },
   {
     name: 'removing a backup consumes no generation',

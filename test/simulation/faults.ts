@@ -15,6 +15,12 @@ export type Fault =
   /** What it was about to show has been acknowledged; then it hears of nothing. */
   | 'pauseThenCut'
   | 'cutOneWay'
+  /** What the channel carries is held back, one way or both; datagrams get through: the guest must go on. */
+  | 'channelHeld'
+  /** The channel alone is left. */
+  | 'datagramsBlocked'
+  /** Old heartbeats come again and again, also when their sender is long dead. */
+  | 'datagramsReplayed'
   | 'slow'
   | 'slowArbiter'
   | 'crash'
@@ -37,6 +43,9 @@ export const ALL_FAULTS: readonly Fault[] = [
   'pauseThenCut',
   'cut',
   'cutOneWay',
+  'channelHeld',
+  'datagramsBlocked',
+  'datagramsReplayed',
   'slow',
   'slowArbiter',
   'arbiterAway',
@@ -96,6 +105,17 @@ export function inject(fault: Fault, host: Host, context: FaultContext): void {
       network.cut(from.name, to.name, {oneWay: true});
       return;
     }
+    case 'channelHeld': {
+      const [a, b] = random.unit() < 0.5 ? [host, random.pick(others)] : [random.pick(others), host];
+      network.cut(a.name, b.name, {channel: true, oneWay: random.unit() < 0.5});
+      return;
+    }
+    case 'datagramsBlocked':
+      network.datagrams.blocked = true;
+      return;
+    case 'datagramsReplayed':
+      network.datagrams.replay();
+      return;
     case 'slow':
       network.slownessMs = 20 + random.below(150);
       return;
@@ -127,6 +147,8 @@ export function inject(fault: Fault, host: Host, context: FaultContext): void {
 /** Everything that passes by itself is over. The dead stay dead. */
 export function heal(network: SimulatedNetwork, time: VirtualTime): void {
   network.cuts.clear();
+  network.channelCuts.clear();
+  network.datagrams.blocked = false;
   network.slownessMs = 0;
   network.arbiter.unreachableFor.clear();
   network.arbiter.lateAnswers = 0;

@@ -12,6 +12,7 @@ const MORE_RESEND_MS = 180;
 
 export class SimulatedLink implements Link {
   readonly peer: string;
+  readonly hosts: {local: string; remote: string};
   readonly host: Host;
   readonly #process: SimulatedProcess;
   readonly congested = false;
@@ -27,11 +28,12 @@ export class SimulatedLink implements Link {
   /** When the last one sent will arrive. */
   #lastArrivalMs = 0;
 
-  constructor(network: SimulatedNetwork, host: Host, process: SimulatedProcess, peer: string) {
+  constructor(network: SimulatedNetwork, {host, process, peer}: {host: Host; process: SimulatedProcess; peer: string}) {
     this.#network = network;
     this.host = host;
     this.#process = process;
     this.peer = peer;
+    this.hosts = {local: host.name, remote: peer};
     host.links.add(this);
   }
 
@@ -121,11 +123,11 @@ export class SimulatedLink implements Link {
   }
 
   #arriveLater(atMs: number): void {
-    const {time, cuts} = this.#network;
+    const {time} = this.#network;
     const {other} = this;
     if (other === undefined) return;
     time.after(Math.max(0, atMs - time.nowMs), undefined, () => {
-      if (cuts.has(`${this.host.name}|${other.host.name}`)) {
+      if (this.#network.holdsBack(this.host.name, other.host.name)) {
         this.#arriveLater(time.nowMs + LEAST_RESEND_MS + this.#network.random.unit() * MORE_RESEND_MS);
         return;
       }

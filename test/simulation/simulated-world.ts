@@ -10,6 +10,7 @@ import type {World} from '../../src/replication/world.ts';
 import type {LogStore} from '../../src/session/log-sink.ts';
 import type {Random} from './random.ts';
 import {ArbiterStore, SimulatedArbiter} from './simulated-arbiter.ts';
+import {SimulatedDatagrams} from './simulated-datagrams.ts';
 import {type CrashPoint, SimulatedFile, simulatedReader, simulatedStore} from './simulated-disk.ts';
 import {SimulatedLink} from './simulated-link.ts';
 import {ToyMachine} from './toy-machine.ts';
@@ -40,6 +41,9 @@ export class SimulatedNetwork {
   readonly hosts = new Map<string, Host>();
   /** Pairs of hosts that cannot reach each other: `a|b` in both orders. */
   readonly cuts = new Set<string>();
+  /** Likewise, but datagrams get through. */
+  readonly channelCuts = new Set<string>();
+  readonly datagrams: SimulatedDatagrams;
   readonly arbiter = new ArbiterStore();
   /** What has left, in order. */
   readonly shown: Shown[] = [];
@@ -53,6 +57,7 @@ export class SimulatedNetwork {
   constructor(time: VirtualTime, random: Random) {
     this.time = time;
     this.random = random;
+    this.datagrams = new SimulatedDatagrams({time, random, isCut: (from, to) => this.cuts.has(`${from}|${to}`)});
   }
 
   addHost(name: string): Host {
@@ -69,10 +74,16 @@ export class SimulatedNetwork {
     return host;
   }
 
-  /** `oneWay`: only what `a` sends is held back. */
-  cut(a: string, b: string, {oneWay = false}: {oneWay?: boolean} = {}): void {
-    this.cuts.add(`${a}|${b}`);
-    if (!oneWay) this.cuts.add(`${b}|${a}`);
+  /** `oneWay`: only what `a` sends is held back. `channel`: but no datagrams. */
+  cut(a: string, b: string, {oneWay = false, channel = false}: {oneWay?: boolean; channel?: boolean} = {}): void {
+    const cuts = channel ? this.channelCuts : this.cuts;
+    cuts.add(`${a}|${b}`);
+    if (!oneWay) cuts.add(`${b}|${a}`);
+  }
+
+  /** Whether what `from` sends over a channel does not reach `to`. */
+  holdsBack(from: string, to: string): boolean {
+    return this.cuts.has(`${from}|${to}`) || this.channelCuts.has(`${from}|${to}`);
   }
 
   reached(host: Host, process: SimulatedProcess, point: CrashPoint): void {
@@ -91,7 +102,7 @@ export class SimulatedNetwork {
     host.listeners.clear();
     for (const link of host.links) {
       link.abandon();
-      if (!silently && !this.cuts.has(`${host.name}|${link.other?.host.name}`))
+      if (!silently && !this.holdsBack(host.name, link.other?.host.name ?? ''))
         link.other?.breakAfter(this.delay(), 'the connection broke');
     }
     host.links.clear();
@@ -119,11 +130,13 @@ export class SimulatedNetwork {
       entropy: (lengthBytes) => Uint8Array.from({length: lengthBytes}, () => random.below(256)),
       uniqueId: () => `${processName}-${ids++}`,
       processName,
+      secret: undefined,
       connect: (endpoint) => this.#connect(host, process, endpoint),
       listen: async (endpoint, onLink) => {
         if (process.state !== 'dead') host.listeners.set(endpoint.port, onLink);
         return {port: endpoint.port, close: () => host.listeners.delete(endpoint.port)};
       },
+      openDatagrams: async (at, onDatagram) => this.datagrams.open(at, {process, onDatagram}),
       createLog: async (path) => {
         host.files.set(path, new SimulatedFile());
         return this.#store(host, process, path);
@@ -167,11 +180,14 @@ export class SimulatedNetwork {
     const to = this.hosts.get(endpoint.host);
     await new Promise<void>((resolve) => this.time.after(2 * this.delay(), process, resolve));
     const onLink = to?.listeners.get(endpoint.port);
-    const cut = this.cuts.has(`${from.name}|${to?.name}`) || this.cuts.has(`${to?.name}|${from.name}`);
-    const reachable = to !== undefined && !cut && to.process.state !== 'dead';
+    const reachable =
+      to !== undefined &&
+      !this.holdsBack(from.name, to.name) &&
+      !this.holdsBack(to.name, from.name) &&
+      to.process.state !== 'dead';
     if (!reachable || onLink === undefined) throw new FtvmError('network', `${endpoint.host} does not answer`);
-    const here = new SimulatedLink(this, from, process, `${to.name}`);
-    const there = new SimulatedLink(this, to, to.process, `${from.name}`);
+    const here = new SimulatedLink(this, {host: from, process, peer: to.name});
+    const there = new SimulatedLink(this, {host: to, process: to.process, peer: from.name});
     here.other = there;
     there.other = here;
     this.time.after(this.delay(), to.process, () => onLink(there));

@@ -43,6 +43,8 @@ const SECOND_FAULT_CHANCE = 0.3;
 /** So long after the last fault the backup must be back, and the guest must go on. */
 const RECOVERY_MS = 1000;
 const QUIET_MS = 300;
+/** So long after its channel stopped a backup that still lives must have been removed. */
+const STALL_MS = 4 * TIMING.takeoverMs;
 
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   // The hashes' WebAssembly is compiled in real time, once.
@@ -73,6 +75,8 @@ class Simulation {
   #shownBefore = 0;
   /** From then on, until the faults are over, nothing may be shown. */
   #mustWaitFromMs: number | undefined;
+  /** After that, and before the faults are over, something must be shown. */
+  #mustGoOnFromMs: number | undefined;
 
   constructor(time: VirtualTime, options: SimulationOptions) {
     this.#time = time;
@@ -94,9 +98,11 @@ class Simulation {
       this.#fault(this.#random.pick(this.#options.faults));
       if (this.#random.unit() < SECOND_FAULT_CHANCE) {
         await this.#run(this.#random.below(150));
+        this.#mustGoOnFromMs = undefined;
         this.#fault(this.#random.pick(this.#options.faults));
       }
       await this.#run(100 + this.#random.below(500));
+      if (this.#mustGoOnFromMs !== undefined) await this.#run(this.#mustGoOnFromMs + QUIET_MS - this.#time.nowMs);
       this.#heal();
       await this.#run(50 + this.#random.below(300));
       this.#restartTheDead();
@@ -259,6 +265,7 @@ class Simulation {
     this.#note(`fault: ${fault} at ${host.name}`);
     if (fault === 'nobodyReached')
       this.#mustWaitFromMs = this.#isProtected() ? this.#time.nowMs + 2 * TIMING.takeoverMs : undefined;
+    if (fault === 'channelHeld' && this.#isProtected()) this.#mustGoOnFromMs = this.#time.nowMs + STALL_MS;
     inject(fault, host, {
       network: this.#network,
       time: this.#time,
@@ -286,6 +293,10 @@ class Simulation {
     if (early !== undefined)
       this.#violations.push(`${early.process} shows at ${early.atMs.toFixed(1)}: it had to wait`);
     this.#mustWaitFromMs = undefined;
+    const stoodFromMs = this.#mustGoOnFromMs ?? Number.POSITIVE_INFINITY;
+    if (stoodFromMs < this.#time.nowMs && !this.#network.shown.some(({atMs}) => atMs > stoodFromMs))
+      this.#violations.push(`nothing is shown from ${stoodFromMs.toFixed(1)} on: the guest had to go on`);
+    this.#mustGoOnFromMs = undefined;
     heal(this.#network, this.#time);
     this.#note('healed');
   }
