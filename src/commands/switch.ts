@@ -8,14 +8,15 @@ export default class Switch extends BaseCommand {
   static override summary = 'Connect guests to each other, and to the outside.';
   static override description =
     'A learning switch: guests plug in with --net stream:unix:PATH or stream:tcp:HOST:PORT, as QEMU does with -netdev stream. It must ' +
-    'outlive the hosts of a fault-tolerant pair. SIGUSR1 prints what has passed.';
+    'outlive the hosts of a fault-tolerant pair. switch set makes its lines bad, for tests; switch status shows what has passed.';
   static override examples = [
     '<%= config.bin %> switch --port unix:/tmp/lan.sock',
     '<%= config.bin %> switch --port unix:/tmp/lan.sock --uplink passt --forward 127.0.0.1:6379:10.0.2.15:6379',
   ];
   static override flags = {
     port: Flags.string({
-      description: 'where guests plug in: unix:PATH or tcp:HOST:PORT; any number of them at each (repeatable)',
+      description:
+        'where guests plug in: unix:PATH or tcp:HOST:PORT, any number at each; ,loss=P ,delay=MS ,cut may follow (repeatable)',
       multiple: true,
       required: true,
       helpValue: 'SPEC',
@@ -41,6 +42,10 @@ export default class Switch extends BaseCommand {
       max: 60_000,
       helpValue: 'MS',
     }),
+    control: Flags.string({
+      description: "where switch set and switch status reach it; PATH.control beside the first port's socket otherwise",
+      helpValue: 'PATH',
+    }),
     seed: Flags.integer({description: 'for tests: decides which frames get lost', default: 1, helpValue: 'N'}),
     'secret-file': Flags.string({
       description: 'secret that the hosts share, needed for tcp beyond the loopback (32 random bytes, mode 0600)',
@@ -51,26 +56,16 @@ export default class Switch extends BaseCommand {
   async run(): Promise<object> {
     const {flags} = await this.parse(Switch);
     const {runSwitch} = await import('../replication/run-switch.ts');
-    let statistics: () => object = () => ({});
-    const report = (): void => this.note(JSON.stringify(statistics()));
-    process.on('SIGUSR1', report);
-    try {
-      return await runSwitch({
-        ports: flags.port,
-        uplink: flags.uplink,
-        forwards: flags.forward,
-        loss: parseProbability(flags.loss, '--loss'),
-        delayMs: flags.delay,
-        seed: flags.seed,
-        secretPath: flags['secret-file'],
-        signal: this.stopSignal,
-        onReady: (present) => {
-          statistics = present;
-        },
-        note: (text) => this.note(text),
-      });
-    } finally {
-      process.off('SIGUSR1', report);
-    }
+    return await runSwitch({
+      ports: flags.port,
+      uplink: flags.uplink,
+      forwards: flags.forward,
+      line: {loss: parseProbability(flags.loss, '--loss'), delayMs: flags.delay, cut: false},
+      seed: flags.seed,
+      controlPath: flags.control,
+      secretPath: flags['secret-file'],
+      signal: this.stopSignal,
+      note: (text) => this.note(text),
+    });
   }
 }

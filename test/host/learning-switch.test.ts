@@ -1,11 +1,12 @@
-// The switch's table: what is known goes one way, what is not goes everywhere, and a MAC that moved is counted once.
+// The switch's table: what is known goes one way, what is not goes everywhere, a MAC that moved is counted once, and who sends too much waits.
 
 import assert from 'node:assert/strict';
-import {behind} from '../../src/host/switch/impairment.ts';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {LearningSwitch} from '../../src/host/switch/learning-switch.ts';
 
 const A = [2, 0, 0, 0, 0, 0xa];
 const B = [2, 0, 0, 0, 0, 0xb];
+const C = [2, 0, 0, 0, 0, 0xc];
 const EVERYBODY = [255, 255, 255, 255, 255, 255];
 const frame = (to: number[], from: number[]): Uint8Array => Uint8Array.from([...to, ...from, 8, 0, 1]);
 
@@ -13,9 +14,18 @@ class Lan {
   nowMs = 0;
   readonly table = new LearningSwitch({nowMs: () => this.nowMs});
   readonly arrived: string[] = [];
+  /** Ports whose peers are slow. */
+  readonly congested = new Set<string>();
+  /** Ports that are not read. */
+  readonly held = new Set<string>();
 
   plug(name: string): number {
-    return this.table.attach({name, send: () => this.arrived.push(name) > 0});
+    return this.table.attach({
+      name,
+      send: () => this.arrived.push(name) > 0,
+      congested: () => this.congested.has(name),
+      read: ({on}) => (on ? this.held.delete(name) : this.held.add(name)),
+    });
   }
 
   /** Where the frame came out. */
@@ -80,31 +90,71 @@ describe('the learning switch', () => {
   });
 });
 
-describe('a bad line', () => {
-  it('loses what its seed decides', () => {
-    const lost = (seed: number): number[] => {
-      const passed: number[] = [];
-      const send = behind({loss: 0.25, delayMs: 0, seed}, ([byte]) => passed.push(byte) > 0);
-      for (let n = 0; n < 200; n += 1) assert.ok(send(Uint8Array.of(n)));
-      return passed;
-    };
-    assert.deepEqual(lost(7), lost(7));
-    assert.notDeepEqual(lost(7), lost(8));
-    assert.ok(lost(7).length > 120 && lost(7).length < 180);
+describe('flow control', () => {
+  const lanOfThree = (): {lan: Lan; a: number; b: number; c: number} => {
+    const lan = new Lan();
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => lan.plug(name));
+    for (const [port, mac] of [
+      [a, A],
+      [b, B],
+      [c, C],
+    ] as const)
+      lan.send(port, EVERYBODY, mac);
+    return {lan, a, b, c};
+  };
+
+  it('a port is left unread while the one it sends to is congested, and read again when that has drained', () => {
+    const {lan, a, b} = lanOfThree();
+    lan.congested.add('b');
+    assert.equal(lan.send(a, B, A), 'b');
+    assert.deepEqual([...lan.held], ['a']);
+    lan.table.drained(b);
+    assert.deepEqual([...lan.held], []);
   });
 
-  it('delays, in order', async () => {
-    const passed: number[] = [];
-    const startMs = performance.now();
-    const done = new Promise<void>((resolve) => {
-      const send = behind({loss: 0, delayMs: 30, seed: 1}, ([byte]) => {
-        if (passed.push(byte) === 3) resolve();
-        return true;
-      });
-      for (const n of [1, 2, 3]) send(Uint8Array.of(n));
-    });
-    await done;
-    assert.deepEqual(passed, [1, 2, 3]);
-    assert.ok(performance.now() - startMs > 25);
+  it('a port that waits for two is read when neither is congested any more', () => {
+    const {lan, a, b, c} = lanOfThree();
+    for (const name of ['b', 'c']) lan.congested.add(name);
+    lan.send(a, B, A);
+    lan.send(a, C, A);
+    lan.table.drained(b);
+    assert.deepEqual([...lan.held], ['a']);
+    lan.table.drained(c);
+    assert.deepEqual([...lan.held], []);
+  });
+
+  it('what goes to everybody waits for nobody', () => {
+    const {lan, a} = lanOfThree();
+    lan.congested.add('b');
+    assert.equal(lan.send(a, EVERYBODY, A), 'b c');
+    assert.equal(lan.held.size, 0);
+  });
+
+  it('nobody waits for a port that is gone, or whose guest has moved', () => {
+    const {lan, a, b, c} = lanOfThree();
+    lan.congested.add('b');
+    lan.send(a, B, A);
+    lan.send(c, EVERYBODY, B);
+    assert.equal(lan.held.size, 0, 'moved');
+    lan.congested.add('c');
+    lan.send(a, B, A);
+    assert.equal(lan.held.size, 1);
+    lan.table.detach(c);
+    assert.equal(lan.held.size, 0, 'gone');
+    lan.table.detach(b);
+  });
+
+  it('a port that takes nothing for a second holds nobody any more, until it drains', async function () {
+    this.timeout(10_000);
+    const {lan, a, b} = lanOfThree();
+    lan.congested.add('b');
+    lan.send(a, B, A);
+    while (lan.held.size > 0) await sleep(20);
+    lan.send(a, B, A);
+    assert.equal(lan.held.size, 0, 'stalled');
+    lan.table.drained(b);
+    lan.send(a, B, A);
+    assert.equal(lan.held.size, 1, 'a slow port again');
+    lan.table.drained(b);
   });
 });

@@ -7,11 +7,15 @@ import {MAX_FRAME_BYTES} from './nic.ts';
 const LENGTH_BYTES = 4;
 /** Bytes that wait in a socket for a slow peer; beyond it frames are dropped, as a full queue of a card would. */
 const SEND_LIMIT_BYTES = 4 << 20;
+/** From here on senders who can wait should. */
+const CONGESTED_BYTES = 256 << 10;
 
 export type FrameStreamEvents = {
   frame(frame: Uint8Array): void;
   /** Once, whoever closed it. `reason` is for people. */
   closed(reason: string): void;
+  /** Everything that was sent has left, after it had been waiting. */
+  drained?(): void;
 };
 
 export class FrameStream {
@@ -26,6 +30,7 @@ export class FrameStream {
       reason = error.message;
     });
     socket.on('close', () => events.closed(reason));
+    socket.on('drain', () => events.drained?.());
     // Half-open streams make no sense here.
     socket.on('end', () => socket.destroy());
     socket.on('data', (chunk: Buffer) => {
@@ -48,6 +53,11 @@ export class FrameStream {
     if (!socket.writable || socket.writableLength > SEND_LIMIT_BYTES) return false;
     socket.write(encodeFrame(frame));
     return true;
+  }
+
+  /** More waits for the peer than it should. */
+  get congested(): boolean {
+    return this.#socket.writableLength > CONGESTED_BYTES;
   }
 
   /** Reads nothing more until `resume`: the peer's queue fills instead of ours. */

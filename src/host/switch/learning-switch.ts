@@ -1,15 +1,22 @@
 // A learning switch (IEEE 802.1D, 7.8): a frame for a known MAC leaves by the port where that MAC was seen last, any other by all ports
 // but its own. A MAC that turns up elsewhere has moved, which happens once when a backup takes over; more often means that two
-// hosts believe themselves to be the machine. It knows no sockets and no clock of its own.
+// hosts believe themselves to be the machine. Who sends to a peer that is slower waits for it (flow-control.ts). It knows no sockets.
+
+import {FlowControl} from './flow-control.ts';
 
 export type SwitchPort = {
   /** For people. */
   name: string;
   /** False: dropped, the peer is too slow or gone. */
   send(frame: Uint8Array): boolean;
+  /** More waits for the peer than it should; `drained` is called when nothing does any more. */
+  congested(): boolean;
+  /** Whether anything is read from the peer. */
+  read(options: {on: boolean}): void;
 };
 
 export type PortStatistics = {
+  number: number;
   name: string;
   connected: boolean;
   received: number;
@@ -40,6 +47,7 @@ export class LearningSwitch {
   readonly #ports = new Map<number, SwitchPort>();
   readonly #statistics = new Map<number, PortStatistics>();
   readonly #table = new Map<string, Entry>();
+  readonly #flow = new FlowControl({read: (id, options) => this.#ports.get(id)?.read(options)});
   #nextPort = 1;
   #moves = 0;
   #flooded = 0;
@@ -48,21 +56,27 @@ export class LearningSwitch {
     this.#nowMs = options.nowMs;
   }
 
-  /** Returns the port's number, for `receive` and `detach`. */
+  /** Returns the port's number, for `receive`, `drained` and `detach`. */
   attach(port: SwitchPort): number {
     const id = this.#nextPort++;
     this.#ports.set(id, port);
-    this.#statistics.set(id, {name: port.name, connected: true, received: 0, sent: 0, dropped: 0});
+    this.#statistics.set(id, {number: id, name: port.name, connected: true, received: 0, sent: 0, dropped: 0});
     return id;
   }
 
   /** The table keeps the port's MACs, so that a move to another is seen as one; frames for them are flooded meanwhile. */
   detach(id: number): void {
     this.#ports.delete(id);
+    this.#flow.release(id);
     const statistics = this.#statistics.get(id);
     if (statistics !== undefined) statistics.connected = false;
     const gone = [...this.#statistics].filter(([, {connected}]) => !connected);
     if (gone.length > GONE_PORTS_LIMIT) this.#statistics.delete(gone[0][0]);
+  }
+
+  /** Nothing waits for this port's peer any more. */
+  drained(id: number): void {
+    this.#flow.release(id);
   }
 
   /** A frame came in at this port. */
@@ -79,6 +93,7 @@ export class LearningSwitch {
     if (to === id) return;
     if (to !== undefined) {
       this.#send(to, frame);
+      if (this.#ports.get(to)?.congested()) this.#flow.hold({sender: id, receiver: to});
       return;
     }
     this.#flooded += 1;
@@ -111,6 +126,7 @@ export class LearningSwitch {
     if (known.port !== port) {
       known.moves += 1;
       this.#moves += 1;
+      this.#flow.release(known.port);
     }
     known.port = port;
     known.seenMs = seenMs;

@@ -7,6 +7,7 @@ import {type ChildProcess, spawn} from 'node:child_process';
 import type {Socket} from 'node:net';
 import {FtvmError} from '../../errors.ts';
 import {FrameStream} from '../nic/frame-stream.ts';
+import {AcknowledgementFilter} from './acknowledgement-filter.ts';
 
 export type Forward = {host: string; port: number; guestPort: number};
 
@@ -15,6 +16,8 @@ export type UplinkOptions = {
   guestAddress: string;
   forwards: readonly Forward[];
   onFrame(frame: Uint8Array): void;
+  /** Nothing waits for passt any more. */
+  onDrained(): void;
   /** It ended though nobody asked it to. */
   onEnded(reason: string): void;
 };
@@ -37,6 +40,7 @@ const MESSAGES_LIMIT_CHARS = 8192;
 export class PasstUplink {
   readonly #child: ChildProcess;
   readonly #stream: FrameStream;
+  readonly #filter = new AcknowledgementFilter({nowMs: () => performance.now()});
   readonly #exited: Promise<void>;
   #closing = false;
   #onFrame: (frame: Uint8Array) => void;
@@ -51,6 +55,7 @@ export class PasstUplink {
     // A pipe of Node's is a pair of Unix sockets, duplex.
     this.#stream = new FrameStream(child.stdio[GUEST_FD] as Socket, {
       frame: (frame) => this.#onFrame(frame),
+      drained: options.onDrained,
       closed: (reason) => this.#closing || options.onEnded(reason),
     });
   }
@@ -81,7 +86,20 @@ export class PasstUplink {
 
   send(frame: Uint8Array): boolean {
     this.#stopAsking();
-    return this.#stream.send(frame);
+    const passed = this.#filter.pass(frame);
+    return passed === undefined || this.#stream.send(passed);
+  }
+
+  get congested(): boolean {
+    return this.#stream.congested;
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
   }
 
   /** passt ends when its guest is gone; and is ended. */

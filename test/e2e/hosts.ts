@@ -1,0 +1,107 @@
+// Hosts of one guest, one after another, each a process of its own: a primary, and a backup that becomes the next primary. Where their network
+// card is plugged in is the caller's.
+
+import assert from 'node:assert/strict';
+import {FtvmProcess, runFtvm, type TemporaryFolder} from '../support/ftvm.ts';
+
+export const BOOT_TIMEOUT_MS = 90_000;
+
+/** Hosts, one after another: a primary, and a backup that becomes it. */
+export class Hosts implements AsyncDisposable {
+  readonly #folder: TemporaryFolder;
+  readonly #net: string;
+  readonly #arbiter: string;
+  readonly #former: FtvmProcess[] = [];
+  #count = 0;
+  #primary: {process: FtvmProcess; logPath: string; address: string} | undefined;
+  #backup: {process: FtvmProcess; logPath: string} | undefined;
+
+  constructor(parts: {folder: TemporaryFolder; net: string}) {
+    this.#folder = parts.folder;
+    this.#net = parts.net;
+    this.#arbiter = `dir:${parts.folder.path}`;
+  }
+
+  get primary(): FtvmProcess {
+    assert.ok(this.#primary !== undefined);
+    return this.#primary.process;
+  }
+
+  get logPath(): string {
+    assert.ok(this.#primary !== undefined);
+    return this.#primary.logPath;
+  }
+
+  /** Starts a guest with this on its kernel's command line. */
+  async power(guest: string, append: string): Promise<void> {
+    const logPath = this.#nextLog();
+    const process = new FtvmProcess([
+      ...['record', guest, '-o', logPath, '--append', append, '--net', this.#net],
+      ...['--listen', '127.0.0.1:0', '--arbiter', this.#arbiter],
+    ]);
+    this.#primary = {process, logPath, address: ''};
+    this.#primary.address = await addressOf(process);
+  }
+
+  /** The port at which the primary serves its log. */
+  get port(): number {
+    return Number(this.#primary?.address.split(':')[1]);
+  }
+
+  /** Starts a backup and waits until it is one. */
+  async addBackup(at: {address?: string} = {}): Promise<void> {
+    const process = this.#follow(at.address, ['--auto-promote', '--listen', '127.0.0.1:0']);
+    await this.primary
+      .waitFor(/backup joined: /, {stream: 'stderr', timeoutMs: BOOT_TIMEOUT_MS})
+      .catch((error: Error) => {
+        throw new Error(`${error.message}\n--- the backup's stderr\n${process.stderr}`, {cause: error});
+      });
+  }
+
+  /** Starts a follower that is no backup, and waits until it follows. */
+  async addObserver(at: {address: string}): Promise<void> {
+    const process = this.#follow(at.address, ['--observer', '--digests']);
+    await process.waitFor(/^\d+ [0-9a-f]+$/m, {timeoutMs: BOOT_TIMEOUT_MS});
+  }
+
+  async promoteObserver(): Promise<void> {
+    assert.ok(this.#backup !== undefined);
+    const {exitCode, stderr} = await runFtvm(['promote', this.#backup.logPath], {timeoutMs: BOOT_TIMEOUT_MS});
+    assert.equal(exitCode, 0, stderr);
+    await this.#backup.process.waitFor(/live from position/, {stream: 'stderr'});
+  }
+
+  async promoted(): Promise<void> {
+    assert.ok(this.#backup !== undefined);
+    const {process, logPath} = this.#backup;
+    const address = await addressOf(process);
+    await process.waitFor(/live from position/, {stream: 'stderr'});
+    this.#former.push(this.primary);
+    this.#primary = {process, logPath, address};
+    this.#backup = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#primary?.process[Symbol.asyncDispose]();
+    await this.#backup?.process[Symbol.asyncDispose]();
+    for (const process of this.#former) await process[Symbol.asyncDispose]();
+  }
+
+  #follow(address: string | undefined, argv: readonly string[]): FtvmProcess {
+    const logPath = this.#nextLog();
+    const source = `tcp://${address ?? this.#primary?.address}`;
+    const process = new FtvmProcess(['tail', source, '-o', logPath, '--net', this.#net, ...argv]);
+    this.#backup = {process, logPath};
+    return process;
+  }
+
+  #nextLog(): string {
+    this.#count += 1;
+    return this.#folder.join(`host-${this.#count}.ftlog`);
+  }
+}
+
+async function addressOf(process: FtvmProcess): Promise<string> {
+  const [, address] = await process.waitFor(/listening on (127\.0\.0\.1:\d+)/, {stream: 'stderr'});
+  return address;
+}
