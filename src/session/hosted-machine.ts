@@ -7,6 +7,8 @@ import {Machine} from '../emulator/machine.ts';
 import type {Stop} from '../emulator/machine-interface.ts';
 import type {TranslationRequest} from '../emulator/wasm/translate.ts';
 import {CompileWorker} from '../host/compile-worker.ts';
+import {fusesMultiplyAdd} from '../host/fused-multiply-add.ts';
+import type {Work} from './translation-worker.ts';
 
 /**
  * Visits of a place before it is translated. Compiling a region costs about a millisecond of CPU time, interpreting it once some
@@ -22,7 +24,7 @@ const OUTSTANDING_LIMIT = 3;
 
 export class HostedMachine extends Machine {
   /** Started when something is to be compiled for the first time: most short runs need none. */
-  #worker: CompileWorker<readonly TranslationRequest[], CompiledTranslation> | undefined;
+  #worker: CompileWorker<Work, CompiledTranslation> | undefined;
   #waiting: TranslationRequest[] = [];
 
   /** As Machine's. FTVM_ENGINE=interpreter in the environment does without the translator, for comparisons. */
@@ -50,17 +52,18 @@ export class HostedMachine extends Machine {
       if (this.#waiting.length === 0) this.#waiting = translations.takeRequests();
       if (this.#waiting.length === 0) return;
       this.#worker ??= startWorker();
-      this.#worker.post(this.#waiting.splice(0, BATCH));
+      this.#worker.post({requests: this.#waiting.splice(0, BATCH), arithmetic: translations.arithmetic});
     }
   }
 }
 
 function hostEngine(): Engine {
   if (process.env['FTVM_ENGINE'] === 'interpreter') return {kind: 'interpreter'};
-  return {kind: 'translator', threshold: THRESHOLD, compiler: 'queue'};
+  const arithmetic = {fusesMultiplyAdd: fusesMultiplyAdd()};
+  return {kind: 'translator', threshold: THRESHOLD, compiler: 'queue', arithmetic};
 }
 
-function startWorker(): CompileWorker<readonly TranslationRequest[], CompiledTranslation> {
+function startWorker(): CompileWorker<Work, CompiledTranslation> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   return new CompileWorker(new URL(`./translation-worker.${extension}`, import.meta.url));
 }

@@ -3,12 +3,14 @@
 
 import {setFlagsFromString} from 'node:v8';
 import {type MessagePort, workerData} from 'node:worker_threads';
-import {type TranslationRequest, translate} from '../emulator/wasm/translate.ts';
+import {type HostArithmetic, type TranslationRequest, translate} from '../emulator/wasm/translate.ts';
+
+export type Work = {requests: readonly TranslationRequest[]; arithmetic: HostArithmetic};
 
 const {port} = workerData as {port: MessagePort};
 
-port.on('message', (requests: readonly TranslationRequest[]) => {
-  const {bytes, regions} = translate(requests);
+port.on('message', ({requests, arithmetic}: Work) => {
+  const {bytes, regions} = translate(requests, arithmetic);
   // The whole module now, here, not function by function where the guest waits. The flag is the whole process's.
   setFlagsFromString('--no-wasm-lazy-compilation');
   const module = new WebAssembly.Module(bytes);

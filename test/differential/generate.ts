@@ -17,6 +17,7 @@ import {
   integerUnit,
   jumpUnit,
   memoryUnit,
+  numericUnit,
   POOL_WORDS,
   STACK,
   type Unit,
@@ -31,6 +32,7 @@ export const KINDS = [
   'compressed',
   'csr',
   'float',
+  'numeric',
   'illegal',
   'mixed',
   'paging',
@@ -95,6 +97,11 @@ const UNITS: Record<
     [20, floatUnit],
     [1, (random) => csrUnit(random, FLOAT_CSRS)],
     [1, integerUnit],
+  ],
+  numeric: [
+    [20, numericUnit],
+    [2, memoryUnit],
+    [1, jumpUnit],
   ],
   illegal: [
     [10, illegalUnit],

@@ -370,6 +370,27 @@ export function floatUnit(random: Random, rows: readonly FloatRow[] = FLOAT): Un
   return fixed(...parcels);
 }
 
+/** Floating point as programs have it: to nearest, with NX accrued; yet now and then another mode, or the flags cleared. */
+export function numericUnit(random: Random): Unit {
+  const [name, word, form] = random.pick(FLOAT);
+  const integerSource = form.startsWith('f=x');
+  const sources = [source(random), source(random), source(random)];
+  const parcels: Parcel[] = [];
+  if (random.chance(0.12)) parcels.push(wide('csrrwi frm', 0x00205073));
+  else if (random.chance(0.03)) parcels.push(roundingMode(random));
+  if (random.chance(0.12)) parcels.push(wide('csrrsi fflags', 0x00106073 | rd(target(random)) | rs1(1)));
+  else if (random.chance(0.03)) parcels.push(wide('csrrwi fflags', 0x00105073 | rd(target(random))));
+  for (const register of sources) if (random.chance(0.25)) parcels.push(constant(random, register, true));
+  if (integerSource) parcels.push(constant(random, 5, false));
+  let whole = word | rd(form.startsWith('x') ? target(random) : source(random));
+  whole |= rs1(integerSource ? 5 : sources[0]);
+  if (form.includes('f,f')) whole |= rs2(random.chance(0.1) ? sources[0] : sources[1]);
+  if (form.includes('f,f,f')) whole |= sources[2] << 27;
+  if (form.endsWith('rm')) whole |= random.pick([0, 7, 7, 7, form.startsWith('x') ? 1 : 7, random.below(5)]) << 12;
+  parcels.push(wide(name, whole));
+  return fixed(...parcels);
+}
+
 /** Sets frm: mostly a good mode, sometimes a reserved one, which makes dynamic rounding illegal. */
 function roundingMode(random: Random): Parcel {
   const mode = random.chance(0.12) ? random.between(5, 7) : random.below(5);

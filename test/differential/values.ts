@@ -65,10 +65,15 @@ export function randomInteger(random: Random): bigint {
 export function randomFloat(random: Random, width?: 'single' | 'double'): bigint {
   const kind = width ?? random.pick(['single', 'double'] as const);
   if (kind === 'double') {
-    switch (random.below(4)) {
+    switch (random.below(5)) {
       case 0:
         return random.u64();
-      case 1:
+      case 1: {
+        // At the limits, or where a product is: half-way to them.
+        const exponent = random.pick([1, 2, 511, 512, 1534, 1535, 2045, 2046]) + random.between(-1, 0);
+        return (random.u64() & 0x800fffffffffffffn) | (BigInt(exponent) << 52n);
+      }
+      case 2:
         // Exponents near each other, so that additions meet and cancel.
         return (random.u64() & 0x800fffffffffffffn) | (BigInt(random.between(1000, 1060)) << 52n);
       default:
@@ -78,6 +83,10 @@ export function randomFloat(random: Random, width?: 'single' | 'double'): bigint
   let single = random.pick(SINGLES);
   if (random.chance(0.2)) single = random.u32();
   else if (random.chance(0.25)) single = ((random.u32() & 0x807fffff) | (random.between(110, 145) << 23)) >>> 0;
+  else if (random.chance(0.1)) {
+    const exponent = random.pick([1, 2, 63, 64, 190, 191, 253, 254]) + random.between(-1, 0);
+    single = ((random.u32() & 0x807fffff) | (exponent << 23)) >>> 0;
+  }
   const box = random.chance(0.93) ? 0xffffffffn : random.pick([0n, 0xfffffffen, 0x7fffffffn, 0xffff0000n]);
   return (box << 32n) | BigInt(single);
 }

@@ -1,7 +1,7 @@
 // Cases in bulk, in the layout that oracle.c reads and answers in: records of 32 bytes {u32 operation, u32 rounding mode, u64 x, y, z}, answers
 // of 16 {u64 result, u64 flags}. Singles are NaN-boxed. Runs them through the functions under test, compiled to a module of their own.
 
-import type {FunctionDefinition} from '../../src/emulator/isa/expression.ts';
+import type {FunctionDefinition, HostLoad} from '../../src/emulator/isa/expression.ts';
 import {SOFT_FLOAT} from '../../src/emulator/isa/softfloat/soft-float.ts';
 import {FFLAGS} from '../../src/emulator/layout.ts';
 import {CodeWriter, ModuleWriter} from '../../src/emulator/wasm/encoder.ts';
@@ -100,7 +100,7 @@ export class FunctionsUnderTest {
 
 /** (first record, count, accrued flags, first answer): executes records one after the other. */
 function defineDriver(module: ModuleWriter, operation: Operation, callee: number): number {
-  const types = {f32: 'i32', f64: 'i64', integer: 'i64'} as const satisfies Record<Datum, string>;
+  const types = {f32: 'f32.load', f64: 'f64.load', integer: 'i64.load'} as const satisfies Record<Datum, HostLoad>;
   const type = {params: ['i32', 'i32', 'i32', 'i32'], results: []} as const;
   const code = new CodeWriter();
   const [record, count, flags, answer] = [0, 1, 2, 3];
@@ -111,10 +111,12 @@ function defineDriver(module: ModuleWriter, operation: Operation, callee: number
     code.i32Const(0).localGet(flags).memory('i32.store', FFLAGS);
     code.localGet(answer);
     operation.operands.forEach((datum, i) => {
-      code.localGet(record).memory(types[datum] === 'i32' ? 'i32.load' : 'i64.load', 8 + 8 * i);
+      code.localGet(record).memory(types[datum], 8 + 8 * i);
     });
     if (operation.rounds) code.localGet(record).memory('i32.load', 4);
     code.call(callee);
+    if (operation.result === 'f64') code.op('i64.reinterpret_f64');
+    if (operation.result === 'f32') code.op('i32.reinterpret_f32');
     if (operation.result === 'f32' || isNarrow(operation)) code.op('i64.extend_i32_u');
     if (operation.result === 'f32') code.i64Const(BOX).op('i64.or');
     code.memory('i64.store');

@@ -18,7 +18,7 @@ const INTEGERS = ['I32', 'U32', 'I64', 'U64'];
 export const OPERATIONS: readonly Operation[] = [
   ...precision('f32'),
   ...precision('f64'),
-  {name: 'f64.fromF32', operands: ['f32'], result: 'f64', rounds: false} as const,
+  {name: 'f64.fromF32', operands: ['f32'], result: 'f64', rounds: true} as const,
   {name: 'f32.fromF64', operands: ['f64'], result: 'f32', rounds: true} as const,
 ].map((operation, number) => ({number, ...operation}));
 

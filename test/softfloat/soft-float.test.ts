@@ -90,15 +90,16 @@ describe('floating point', () => {
 
     it('the host’s product taken where it underflows', () => {
       notice(
-        replaced('f64.mul', (right) => [
+        replaced('f64.mul', (mul) => [
           {
-            ...right,
+            ...mul,
             build(b, x, y, rm) {
-              const factors = [x, y].map((bits) => b.op('f64.reinterpret_i64', bits));
-              const value = b.let(b.op('i64.reinterpret_f64', b.op('f64.mul', ...factors)));
-              const number = b.ltU(b.and(value, b.i64(2n ** 63n - 1n)), b.i64(0x7ff0_0000_0000_0000n));
+              const product = b.let(b.op('f64.mul', x, y));
+              const [bits, left, right] = [product, x, y].map((value) => b.op('i64.reinterpret_f64', value));
+              const number = b.ltU(b.and(bits, b.i64(2n ** 63n - 1n)), b.i64(0x7ff0_0000_0000_0000n));
               const fast = b.and(b.eqz(rm), b.and(number, b.accruedFlags()));
-              b.return(b.choose(fast, value, b.call('i64', 'f64.mulExact', x, y, rm)));
+              const exact = b.op('f64.reinterpret_i64', b.call('i64', 'f64.mulExact', left, right, rm));
+              b.return(b.choose(fast, product, exact));
             },
           },
         ]),

@@ -1,11 +1,15 @@
 // Wrong translations that must be caught: where they are not, the other tests of this folder prove nothing.
 
 import assert from 'node:assert/strict';
+import {BINARY64} from '../../src/emulator/isa/softfloat/format.ts';
+import {safeLimit} from '../../src/emulator/isa/softfloat/inline.ts';
 import type {Machine} from '../../src/emulator/machine.ts';
+import {ByteWriter} from '../../src/emulator/wasm/encoder.ts';
+import {SAFE_MASK} from '../../src/emulator/wasm/region-target.ts';
 import {type TranslationRequest, translate} from '../../src/emulator/wasm/translate.ts';
-import {generate} from '../differential/generate.ts';
+import {generate, type Kind} from '../differential/generate.ts';
 import {Random} from '../differential/random.ts';
-import {bareConfig, compare, type Guest, newMachine, reference, type Variant} from './equivalence.ts';
+import {bareConfig, compare, type Guest, newMachine, reference, VARIANTS, type Variant} from './equivalence.ts';
 
 const SEED = 5;
 const VARIANT: Variant = {name: 'a wrong translator', engine: {kind: 'translator', threshold: 0, compiler: 'queue'}};
@@ -27,6 +31,17 @@ describe(`translator: canaries (seed ${SEED})`, function () {
     assert.match(difference ?? 'no difference', /states differ at position \d+/);
   });
 
+  it('inline floating point that takes every result for safe is caught', async () => {
+    const limit = safeLimit(BINARY64);
+    const difference = await tryPatch('numeric', (bytes) => replaceConstant(bytes, {from: limit, to: -1n}));
+    assert.match(difference ?? 'no difference', /states differ at position \d+/);
+  });
+
+  it('inline floating point that does not look at the rounding mode is caught', async () => {
+    const difference = await tryPatch('float', (bytes) => replaceConstant(bytes, {from: SAFE_MASK, to: 1n}));
+    assert.match(difference ?? 'no difference', /states differ at position \d+/);
+  });
+
   it('code that has changed since it was asked for is not installed', async () => {
     const {guest} = await prepare('integer');
     const machine = newMachine(guest, VARIANT.engine);
@@ -35,7 +50,7 @@ describe(`translator: canaries (seed ${SEED})`, function () {
     machine.runUntil(1_000_000n);
     const requests = translations.takeRequests();
     assert.ok(requests.length > 0, 'nothing was asked for');
-    const {bytes, regions} = translate(requests);
+    const {bytes, regions} = translate(requests, translations.arithmetic);
     const [ram] = machine.memories;
     const first = requests[0].pages[0].bytes;
     for (const index of ram.present()) {
@@ -52,7 +67,7 @@ describe(`translator: canaries (seed ${SEED})`, function () {
   });
 });
 
-async function prepare(kind: 'integer' | 'memory') {
+async function prepare(kind: Kind) {
   const random = new Random(SEED);
   const {image} = generate(SEED, {kind, sequences: 20, length: 40});
   const guest: Guest = {name: kind, config: bareConfig({ramBytes: 8 * 2 ** 20}), images: {kernel: image}};
@@ -68,6 +83,42 @@ async function tryFault(kind: 'integer' | 'memory', fault: (word: number) => num
   return compare(guest, script, {variant: VARIANT, random, slices: 50, machine});
 }
 
+/** Runs with modules that are changed before they are compiled. */
+async function tryPatch(
+  kind: Kind,
+  patch: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>,
+): Promise<string | undefined> {
+  const {guest, script, random} = await prepare(kind);
+  const {Module} = WebAssembly;
+  WebAssembly.Module = class extends Module {
+    constructor(bytes: Uint8Array<ArrayBuffer>) {
+      super(patch(bytes));
+    }
+  };
+  try {
+    return await compare(guest, script, {variant: VARIANTS[0], random, slices: 10});
+  } finally {
+    WebAssembly.Module = Module;
+  }
+}
+
+/** Another i64.const in place of each one of these, of as many bytes. */
+function replaceConstant(
+  bytes: Uint8Array<ArrayBuffer>,
+  {from, to}: {from: bigint; to: bigint},
+): Uint8Array<ArrayBuffer> {
+  const old = new ByteWriter().byte(0x42).signed(BigInt.asIntN(64, from)).bytes;
+  const changed = Buffer.from(bytes);
+  for (let at = changed.indexOf(old); at >= 0; at = changed.indexOf(old, at + 1)) {
+    let rest = to;
+    for (let index = 1; index < old.length; index += 1) {
+      changed[at + index] = Number(rest & 0x7fn) | (index < old.length - 1 ? 0x80 : 0);
+      rest >>= 7n;
+    }
+  }
+  return Uint8Array.from(changed);
+}
+
 /** The machine's requests are answered at each boundary, after `change`. */
 function answerAll(machine: Machine, change: (requests: TranslationRequest[]) => readonly TranslationRequest[]): void {
   const {translations} = machine;
@@ -76,7 +127,7 @@ function answerAll(machine: Machine, change: (requests: TranslationRequest[]) =>
   translations.takeRequests = () => {
     const requests = takeRequests();
     if (requests.length > 0) {
-      const {bytes, regions} = translate(change(requests));
+      const {bytes, regions} = translate(change(requests), translations.arithmetic);
       translations.install({module: new WebAssembly.Module(bytes), regions});
     }
     return [];

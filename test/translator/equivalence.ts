@@ -6,6 +6,7 @@ import type {Engine} from '../../src/emulator/hart/hart.ts';
 import type {Input} from '../../src/emulator/input.ts';
 import {Machine} from '../../src/emulator/machine.ts';
 import {translate} from '../../src/emulator/wasm/translate.ts';
+import {fusesMultiplyAdd} from '../../src/host/fused-multiply-add.ts';
 import {StateDigest} from '../../src/session/digests.ts';
 import type {Random} from '../differential/random.ts';
 import type {ConsoleStep} from '../support/qemu.ts';
@@ -33,9 +34,12 @@ export type Variant = {
   installChance?: number;
 };
 
+/** What this host can do; the last variant does without. */
+const arithmetic = {fusesMultiplyAdd: fusesMultiplyAdd()};
+
 export const VARIANTS: readonly Variant[] = [
-  {name: 'translator only', engine: {kind: 'translator', threshold: 0, compiler: 'inline'}},
-  {name: 'mixed', engine: {kind: 'translator', threshold: 7, compiler: 'inline'}},
+  {name: 'translator only', engine: {kind: 'translator', threshold: 0, compiler: 'inline', arithmetic}},
+  {name: 'mixed', engine: {kind: 'translator', threshold: 7, compiler: 'inline', arithmetic}},
   {
     name: 'installed at random times',
     engine: {kind: 'translator', threshold: 3, compiler: 'queue'},
@@ -153,7 +157,7 @@ export function installAtRandom(machine: Machine, random: Random, chance: number
   const requests = translations.takeRequests();
   while (requests.length > 0) {
     const batch = requests.splice(0, random.between(1, 4));
-    const {bytes, regions} = translate(batch);
+    const {bytes, regions} = translate(batch, translations.arithmetic);
     translations.install({module: new WebAssembly.Module(bytes), regions});
   }
 }

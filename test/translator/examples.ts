@@ -96,9 +96,15 @@ export const EXAMPLES: readonly Example[] = [
   },
   {
     name: 'floating-point',
-    what: 'mstatus.FS is checked once in a block; the rounding mode is dynamic in the first, static in the second',
+    what: 'mstatus.FS is checked once in a block; the host rounds, and the function is called where that might not do',
     assembly: ['fadd.d fa0, fa1, fa2', 'fmul.s fa3, fa0, fa1, rne', 'ret'],
     words: [0x02c5_f553, 0x10b5_06d3, RET],
+  },
+  {
+    name: 'fused-multiply-add',
+    what: 'on a host that fuses: one lane of a vector',
+    assembly: ['fmadd.d fa4, fa0, fa1, fa2', 'ret'],
+    words: [0x62b5_7743, RET],
   },
   {
     name: 'floating-point-compare',
@@ -113,7 +119,9 @@ export function listingOf({what, assembly, words}: Example): string {
   const bytes = new Uint8Array(PAGE_BYTES);
   const view = new DataView(bytes.buffer);
   for (const [index, word] of words.entries()) view.setUint32(index * 4, word, true);
-  const {bytes: module} = translate([{slot: 1, offset: 0, pages: [{delta: 0, decoded: 0x100_0000, bytes}]}]);
+  const {bytes: module} = translate([{slot: 1, offset: 0, pages: [{delta: 0, decoded: 0x100_0000, bytes}]}], {
+    fusesMultiplyAdd: true,
+  });
   const source = assembly.map((line, index) => `;   ${(index * 4).toString(16).padStart(2, '0')}  ${line}`);
   return `; ${what}\n${source.join('\n')}\n\n${listModule(module)}`;
 }

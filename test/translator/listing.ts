@@ -3,10 +3,15 @@
 
 import {OPERATORS} from '../../src/emulator/isa/expression.ts';
 
-const NAMES = new Map<number, string>(Object.entries(OPERATORS).map(([name, {code}]) => [code, name]));
+const OPERATIONS: readonly [string, {code: number; after?: readonly number[]}][] = Object.entries(OPERATORS);
+const NAMES = new Map(OPERATIONS.flatMap(([name, {code, after}]) => (after === undefined ? [[code, name]] : [])));
+/** Those of more than one byte. */
+const LONG_NAMES = OPERATIONS.filter(([_name, {after}]) => after !== undefined);
 const MEMORY = new Map<number, string>([
   [0x28, 'i32.load'],
   [0x29, 'i64.load'],
+  [0x2a, 'f32.load'],
+  [0x2b, 'f64.load'],
   [0x2d, 'i32.load8_u'],
   [0x2f, 'i32.load16_u'],
   [0x30, 'i64.load8_s'],
@@ -17,6 +22,8 @@ const MEMORY = new Map<number, string>([
   [0x35, 'i64.load32_u'],
   [0x36, 'i32.store'],
   [0x37, 'i64.store'],
+  [0x38, 'f32.store'],
+  [0x39, 'f64.store'],
   [0x3a, 'i32.store8'],
   [0x3b, 'i32.store16'],
   [0x3c, 'i64.store8'],
@@ -99,6 +106,8 @@ function listFunction(reader: Reader, imports: readonly string[]): string[] {
 function instruction(code: number, reader: Reader, imports: readonly string[]): string {
   const plain = PLAIN.get(code) ?? NAMES.get(code);
   if (plain !== undefined) return plain;
+  const long = LONG_NAMES.find(([_name, entry]) => entry.code === code && reader.takes(entry.after ?? []));
+  if (long !== undefined) return long[0];
   const indexed = INDEXED.get(code);
   if (indexed !== undefined) return `${indexed} ${reader.unsigned()}`;
   const memory = MEMORY.get(code);
@@ -151,6 +160,13 @@ class Reader {
 
   skip(count: number): void {
     this.at += count;
+  }
+
+  /** Takes these bytes, if they are what comes next. */
+  takes(bytes: readonly number[]): boolean {
+    const isNext = bytes.every((byte, index) => this.#bytes[this.at + index] === byte);
+    if (isNext) this.at += bytes.length;
+    return isNext;
   }
 
   byte(): number {

@@ -8,6 +8,7 @@ import type {StateTable} from '../state-table.ts';
 import type {TranslatorOptions} from '../wasm/interpreter.ts';
 import {generateInterpreter} from '../wasm/interpreter-module.ts';
 import {type SlowPaths, SYSTEM_ACTIONS} from '../wasm/slot.ts';
+import {type HostArithmetic, PLAIN_ARITHMETIC} from '../wasm/translate.ts';
 import {CodeCache} from './code-cache.ts';
 import {Csrs} from './csrs.ts';
 import {DataPath, DEFERRED} from './data-path.ts';
@@ -30,11 +31,14 @@ const CHUNK_STEPS = 1 << 20;
 const WAITING = 1;
 const TIMERS = (1 << INTERRUPT.MTI) | (1 << INTERRUPT.STI);
 
-/** What executes the guest's instructions. `threshold`: visits of a place before it is translated; 0 and 1 mean at once. */
+/**
+ * What executes the guest's instructions. `threshold`: visits of a place before it is translated; 0 and 1 mean at once. `arithmetic`: what
+ * was found out about the host; none of it changes a result.
+ */
 export type Engine =
   | {kind: 'interpreter'}
   /** `compiler`: `inline` translates while the guest waits; `queue` leaves it to whoever takes the requests. */
-  | {kind: 'translator'; threshold: number; compiler: 'inline' | 'queue'};
+  | {kind: 'translator'; threshold: number; compiler: 'inline' | 'queue'; arithmetic?: HostArithmetic};
 
 export class Hart implements RamObserver {
   readonly registers: Registers;
@@ -96,8 +100,12 @@ export class Hart implements RamObserver {
     });
     this.ram.observer = this;
     if (engine.kind === 'translator') {
-      const {compiler} = engine;
-      const translations = new Translations({memory, ram: this.ram, pmp: this.#pmp, code: this.#code, compiler});
+      const {compiler, arithmetic = PLAIN_ARITHMETIC} = engine;
+      const {ram} = this;
+      const translations = new Translations({
+        ...{memory, ram, pmp: this.#pmp, code: this.#code},
+        ...{compiler, arithmetic},
+      });
       this.#code.onClear = () => translations.clear();
       this.translations = translations;
     }

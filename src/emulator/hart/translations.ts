@@ -7,7 +7,7 @@ import * as layout from '../layout.ts';
 import type {Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
 import {type ByteRange, type CodePage, deltaOf} from '../wasm/region.ts';
-import {type TranslatedRegion, type TranslationRequest, translate} from '../wasm/translate.ts';
+import {type HostArithmetic, type TranslatedRegion, type TranslationRequest, translate} from '../wasm/translate.ts';
 import {ENTRY_REQUESTED} from '../wasm/translated-code.ts';
 import type {CodeCache} from './code-cache.ts';
 import type {Pmp} from './pmp.ts';
@@ -37,6 +37,8 @@ export class Translations {
   readonly #code: CodeCache;
   readonly #i32: Int32Array;
   readonly #compiler: 'inline' | 'queue';
+  /** What whoever takes requests must translate with. */
+  readonly arithmetic: HostArithmetic;
   /** What translated modules import: the memory, the table, and functions of the interpreter's module. */
   #imports: Record<string, unknown> = {};
   #freeSlots: number[] = [];
@@ -59,11 +61,13 @@ export class Translations {
     pmp: Pmp;
     code: CodeCache;
     compiler: 'inline' | 'queue';
+    arithmetic: HostArithmetic;
   }) {
     this.#ram = parts.ram;
     this.#pmp = parts.pmp;
     this.#code = parts.code;
     this.#compiler = parts.compiler;
+    this.arithmetic = parts.arithmetic;
     this.#i32 = new Int32Array(parts.memory.buffer);
     this.#imports = {memory: parts.memory, table: this.table};
   }
@@ -105,7 +109,7 @@ export class Translations {
       this.#waiting.push(request);
       return 0;
     }
-    const {bytes, regions} = translate([request]);
+    const {bytes, regions} = translate([request], this.arithmetic);
     this.install({module: new WebAssembly.Module(bytes), regions});
     return this.#i32[entryAddress >> 2] > 0 ? 1 : 0;
   }

@@ -3,7 +3,8 @@
 // (wasm/) decides where operands come from: the instruction word for the interpreter, constants for the translator.
 // An expression that is used twice must be bound with `let`: a tree node is evaluated wherever it stands.
 
-export type ValueType = 'i32' | 'i64' | 'f32' | 'f64';
+/** v128 only within an expression. */
+export type ValueType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128';
 
 /** A wasm local of the function being built. */
 export type Local = {readonly id: number; readonly type: ValueType};
@@ -11,21 +12,41 @@ export type Local = {readonly id: number; readonly type: ValueType};
 /** WebAssembly's numeric operators that are used here, by their names in the specification. */
 export type Operator = keyof typeof OPERATORS;
 
-/** What an instruction's fields give. `rs1`, `rs2`, `imm` are i64; `fs1`, `fs2`, `fs3` are the 64 bits of an FP register; `rm` is
- *  the effective rounding mode (i32, 0 to 4; reserved ones trap); `pc` is the instruction's address, `nextPc` the following one's. */
-export type OperandName = 'rs1' | 'rs2' | 'fs1' | 'fs2' | 'fs3' | 'imm' | 'rm' | 'pc' | 'nextPc';
+/**
+ * What an instruction's fields give. `rs1`, `rs2`, `imm` are i64; `fs1`, `fs2`, `fs3` are the 64 bits of an FP register (f64); `single1`,
+ * `single2`, `single3` the single in it, or the canonical NaN where it is not properly boxed (f32); `low1`, `low2` its low half as it
+ * is (f32); `rm` is the effective rounding mode (i32, 0 to 4; reserved ones trap); `pc` is the instruction's address, `nextPc`
+ * the following one's.
+ */
+export type OperandName =
+  | 'rs1'
+  | 'rs2'
+  | 'fs1'
+  | 'fs2'
+  | 'fs3'
+  | 'single1'
+  | 'single2'
+  | 'single3'
+  | 'low1'
+  | 'low2'
+  | 'imm'
+  | 'rm'
+  | 'pc'
+  | 'nextPc';
 
 /** Parts of the hart's state that instructions reach beside registers, each an i32: accrued FP exceptions, and the LR/SC
  *  reservation: 0 for none, else the RAM offset with bit 0 set for a word, bit 1 for a doubleword. */
 export type Cell = 'fflags' | 'reservation';
 
-/** Widths of guest memory accesses: sign- or zero-extended to i64. */
-export type GuestAccess = 'i8' | 'u8' | 'i16' | 'u16' | 'i32' | 'u32' | 'i64';
+/** Widths of guest memory accesses: integers, sign- or zero-extended to i64; values of FP registers, moved bit by bit. */
+export type GuestAccess = 'i8' | 'u8' | 'i16' | 'u16' | 'i32' | 'u32' | 'i64' | 'f32' | 'f64';
 
 /** WebAssembly's loads and stores, by their names in the specification. */
 export type HostLoad =
   | 'i32.load'
   | 'i64.load'
+  | 'f32.load'
+  | 'f64.load'
   | 'i32.load8_u'
   | 'i32.load16_u'
   | 'i64.load8_s'
@@ -37,6 +58,8 @@ export type HostLoad =
 export type HostStore =
   | 'i32.store'
   | 'i64.store'
+  | 'f32.store'
+  | 'f64.store'
   | 'i32.store8'
   | 'i32.store16'
   | 'i64.store8'
@@ -49,6 +72,8 @@ export type Expr = {readonly type: ValueType} & (
   | {readonly kind: 'local'; readonly local: Local}
   | {readonly kind: 'operand'; readonly operand: OperandName}
   | {readonly kind: 'cell'; readonly cell: Cell}
+  /** What inline floating point compares with (softfloat/inline.ts): for singles an i32, for doubles an i64. */
+  | {readonly kind: 'safe'}
   | {readonly kind: 'ramLoad'; readonly access: HostLoad; readonly address: Expr}
   | {readonly kind: 'guestLoad'; readonly access: GuestAccess; readonly address: Expr}
   | {
@@ -67,11 +92,18 @@ export type Statement =
   | {readonly kind: 'setCell'; readonly cell: Cell; readonly value: Expr}
   | {readonly kind: 'ramStore'; readonly access: HostStore; readonly address: Expr; readonly value: Expr}
   | {readonly kind: 'guestStore'; readonly access: GuestAccess; readonly address: Expr; readonly value: Expr}
-  | {readonly kind: 'if'; readonly condition: Expr; readonly then: Statement[]; readonly otherwise: Statement[]}
+  | {
+      readonly kind: 'if';
+      readonly condition: Expr;
+      readonly hint?: 'unlikely' | undefined;
+      readonly then: Statement[];
+      readonly otherwise: Statement[];
+    }
   | {readonly kind: 'while'; readonly condition: Expr; readonly body: Statement[]}
   | {readonly kind: 'return'; readonly value: Expr}
   | {readonly kind: 'setRd'; readonly value: Expr}
   | {readonly kind: 'setFd'; readonly value: Expr}
+  | {readonly kind: 'setFdSingle'; readonly value: Expr}
   | {readonly kind: 'branch'; readonly condition: Expr}
   | {readonly kind: 'jump'; readonly target: Expr}
   | {readonly kind: 'system'; readonly action: SystemAction};
@@ -256,6 +288,14 @@ export class Builder {
     return {kind: 'cell', type: 'i32', cell};
   }
 
+  get safe32(): Expr {
+    return {kind: 'safe', type: 'i32'};
+  }
+
+  get safe64(): Expr {
+    return {kind: 'safe', type: 'i64'};
+  }
+
   setCell(cell: Cell, value: Expr): void {
     this.emit({kind: 'setCell', cell, value});
   }
@@ -269,6 +309,10 @@ export class Builder {
 
   if(condition: Expr, then: () => void, otherwise: () => void = () => {}): void {
     this.emit({kind: 'if', condition, then: this.#nested(then), otherwise: this.#nested(otherwise)});
+  }
+
+  ifUnlikely(condition: Expr, then: () => void): void {
+    this.emit({kind: 'if', condition, hint: 'unlikely', then: this.#nested(then), otherwise: []});
   }
 
   while(condition: Expr, body: () => void): void {
@@ -313,7 +357,7 @@ export type FunctionDefinition = {
 
 export type LocalExpr = Extract<Expr, {kind: 'local'}>;
 
-/** WebAssembly's numeric instructions: opcode (binary format, section 5.4.7) and type of the result. */
+/** WebAssembly's numeric instructions: opcode, for some with more bytes behind it (binary format, section 5.4.7), and type of the result. */
 export const OPERATORS = {
   'i32.eqz': {code: 0x45, result: 'i32'},
   'i32.eq': {code: 0x46, result: 'i32'},
@@ -392,22 +436,35 @@ export const OPERATORS = {
   'f32.sub': {code: 0x93, result: 'f32'},
   'f32.mul': {code: 0x94, result: 'f32'},
   'f32.div': {code: 0x95, result: 'f32'},
+  'f32.min': {code: 0x96, result: 'f32'},
+  'f32.max': {code: 0x97, result: 'f32'},
+  'f32.copysign': {code: 0x98, result: 'f32'},
   'f64.abs': {code: 0x99, result: 'f64'},
   'f64.neg': {code: 0x9a, result: 'f64'},
+  'f64.ceil': {code: 0x9b, result: 'f64'},
+  'f64.floor': {code: 0x9c, result: 'f64'},
+  'f64.trunc': {code: 0x9d, result: 'f64'},
+  'f64.nearest': {code: 0x9e, result: 'f64'},
   'f64.sqrt': {code: 0x9f, result: 'f64'},
   'f64.add': {code: 0xa0, result: 'f64'},
   'f64.sub': {code: 0xa1, result: 'f64'},
   'f64.mul': {code: 0xa2, result: 'f64'},
   'f64.div': {code: 0xa3, result: 'f64'},
+  'f64.min': {code: 0xa4, result: 'f64'},
+  'f64.max': {code: 0xa5, result: 'f64'},
+  'f64.copysign': {code: 0xa6, result: 'f64'},
   'i32.wrap_i64': {code: 0xa7, result: 'i32'},
   'i64.extend_i32_s': {code: 0xac, result: 'i64'},
   'i64.extend_i32_u': {code: 0xad, result: 'i64'},
   'f32.convert_i32_s': {code: 0xb2, result: 'f32'},
+  'f32.convert_i32_u': {code: 0xb3, result: 'f32'},
   'f32.convert_i64_s': {code: 0xb4, result: 'f32'},
+  'f32.convert_i64_u': {code: 0xb5, result: 'f32'},
   'f32.demote_f64': {code: 0xb6, result: 'f32'},
   'f64.convert_i32_s': {code: 0xb7, result: 'f64'},
   'f64.convert_i32_u': {code: 0xb8, result: 'f64'},
   'f64.convert_i64_s': {code: 0xb9, result: 'f64'},
+  'f64.convert_i64_u': {code: 0xba, result: 'f64'},
   'f64.promote_f32': {code: 0xbb, result: 'f64'},
   'i32.reinterpret_f32': {code: 0xbc, result: 'i32'},
   'i64.reinterpret_f64': {code: 0xbd, result: 'i64'},
@@ -418,4 +475,12 @@ export const OPERATORS = {
   'i64.extend8_s': {code: 0xc2, result: 'i64'},
   'i64.extend16_s': {code: 0xc3, result: 'i64'},
   'i64.extend32_s': {code: 0xc4, result: 'i64'},
-} as const satisfies Record<string, {code: number; result: ValueType}>;
+  'i64.trunc_sat_f64_s': {code: 0xfc, after: [0x06], result: 'i64'},
+  // One-lane uses of vectors; the last two, of relaxed SIMD, may round once or twice, as the host likes.
+  'f32x4.splat': {code: 0xfd, after: [0x13], result: 'v128'},
+  'f64x2.splat': {code: 0xfd, after: [0x14], result: 'v128'},
+  'f32x4.extract_lane 0': {code: 0xfd, after: [0x1f, 0], result: 'f32'},
+  'f64x2.extract_lane 0': {code: 0xfd, after: [0x21, 0], result: 'f64'},
+  'f32x4.relaxed_madd': {code: 0xfd, after: [0x85, 0x02], result: 'v128'},
+  'f64x2.relaxed_madd': {code: 0xfd, after: [0x87, 0x02], result: 'v128'},
+} as const satisfies Record<string, {code: number; after?: readonly number[]; result: ValueType}>;

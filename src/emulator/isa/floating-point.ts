@@ -22,33 +22,35 @@ type O = InstructionBuilder;
 export type Precision = {
   /** What the names of instructions end in. */
   readonly suffix: 's' | 'd';
-  /** Prefix of the functions in softfloat/, and the type of their patterns. */
-  readonly functions: 'f32' | 'f64';
+  /** Prefix of the functions in softfloat/, and the type of values. */
+  readonly type: 'f32' | 'f64';
+  /** The integer type of their bits. */
   readonly pattern: 'i32' | 'i64';
   /** The format field, in place. */
   readonly formatBits: number;
   readonly signMask: bigint;
-  read(o: O, register: Expr): Expr;
+  /** The register operands. */
+  sources(o: O): readonly [Expr, Expr, Expr];
   write(o: O, value: Expr): void;
 };
 
 export const SINGLE: Precision = {
   suffix: 's',
-  functions: 'f32',
+  type: 'f32',
   pattern: 'i32',
   formatBits: 0,
   signMask: 1n << 31n,
-  read: (o, register) => o.single(register),
+  sources: (o) => [o.single1, o.single2, o.single3],
   write: (o, value) => o.setFdSingle(value),
 };
 
 export const DOUBLE: Precision = {
   suffix: 'd',
-  functions: 'f64',
+  type: 'f64',
   pattern: 'i64',
   formatBits: 0x0200_0000,
   signMask: 1n << 63n,
-  read: (_o, register) => register,
+  sources: (o) => [o.fs1, o.fs2, o.fs3],
   write: (o, value) => o.setFd(value),
 };
 
@@ -61,41 +63,67 @@ const INTEGERS = [
 ] as const;
 
 export function floatingPoint(p: Precision): Instruction[] {
-  const {suffix, functions, pattern, signMask} = p;
-  const encoded = (name: string, format: Format, match: number, meaning: (o: O) => void): Instruction =>
-    define(name, format, match | p.formatBits, meaning);
-  const negated = (o: O, value: Expr): Expr => o.xor(value, o.constant(value, signMask));
-  const result = (o: O, name: string, ...args: Expr[]): void =>
-    p.write(o, o.call(pattern, `${functions}.${name}`, ...args));
+  const {suffix, type, pattern, signMask} = p;
+  const encoded = (
+    name: string,
+    format: Format,
+    match: number,
+    meaning: (o: O) => void,
+    whenSame?: (o: O) => void,
+  ): Instruction => define(name, format, match | p.formatBits, meaning, whenSame);
+  const negated = (o: O, value: Expr): Expr => o.op(`${type}.neg`, value);
+  const result = (o: O, name: string, ...args: Expr[]): void => p.write(o, o.call(type, `${type}.${name}`, ...args));
 
   const arithmetic = (name: string, match: number): Instruction =>
-    encoded(`f${name}.${suffix}`, FP, match, (o) => result(o, name, p.read(o, o.fs1), p.read(o, o.fs2), o.rm));
+    encoded(`f${name}.${suffix}`, FP, match, (o) => {
+      const [left, right] = p.sources(o);
+      result(o, name, left, right, o.rm);
+    });
 
   /** ±(fs1 × fs2) ± fs3: negating an operand negates exactly. */
   const fused = (name: string, match: number, signs: {product: '+' | '-'; addend: '+' | '-'}): Instruction =>
     encoded(`${name}.${suffix}`, FP4, match, (o) => {
-      const factor = p.read(o, o.fs1);
-      const addend = p.read(o, o.fs3);
-      const left = signs.product === '+' ? factor : negated(o, factor);
-      result(o, 'fma', left, p.read(o, o.fs2), signs.addend === '+' ? addend : negated(o, addend), o.rm);
+      const [left, right, addend] = p.sources(o);
+      const factor = signs.product === '+' ? left : negated(o, left);
+      result(o, 'fma', factor, right, signs.addend === '+' ? addend : negated(o, addend), o.rm);
     });
 
-  /** The magnitude of fs1 under a sign. */
-  const signInjection = (name: string, match: number, sign: (o: O, own: Expr, other: Expr) => Expr): Instruction =>
-    encoded(`${name}.${suffix}`, FP_EXACT, match, (o) => {
-      const own = o.let(p.read(o, o.fs1));
-      const other = o.let(p.read(o, o.fs2));
-      const magnitude = o.and(own, o.constant(own, signMask - 1n));
-      p.write(o, o.or(magnitude, o.and(sign(o, own, other), o.constant(own, signMask))));
-    });
+  /** The magnitude of fs1 under a sign: a copy, the negative or the absolute value where fs2 is fs1. */
+  const signInjection = (
+    name: string,
+    match: number,
+    meaning: (o: O, own: Expr, other: Expr) => Expr,
+    whenSame: (o: O, own: Expr) => Expr,
+  ): Instruction =>
+    encoded(
+      `${name}.${suffix}`,
+      FP_EXACT,
+      match,
+      (o) => {
+        const [own, other] = p.sources(o);
+        p.write(o, meaning(o, own, other));
+      },
+      (o) => p.write(o, whenSame(o, p.sources(o)[0])),
+    );
+
+  const exclusive = (o: O, own: Expr, other: Expr): Expr => {
+    const bits = (value: Expr): Expr => o.op(type === 'f32' ? 'i32.reinterpret_f32' : 'i64.reinterpret_f64', value);
+    const mask: Expr = {kind: 'const', type: pattern, value: signMask};
+    const flipped = o.xor(bits(own), o.and(bits(other), mask));
+    return o.op(type === 'f32' ? 'f32.reinterpret_i32' : 'f64.reinterpret_i64', flipped);
+  };
 
   const minMax = (name: string, match: number): Instruction =>
-    encoded(`f${name}.${suffix}`, FP_EXACT, match, (o) => result(o, name, p.read(o, o.fs1), p.read(o, o.fs2)));
+    encoded(`f${name}.${suffix}`, FP_EXACT, match, (o) => {
+      const [left, right] = p.sources(o);
+      result(o, name, left, right);
+    });
 
   const comparison = (name: string, match: number): Instruction =>
-    encoded(`f${name}.${suffix}`, FP_COMPARE, match, (o) =>
-      o.setRd(o.zext(o.call('i32', `${functions}.${name}`, p.read(o, o.fs1), p.read(o, o.fs2)))),
-    );
+    encoded(`f${name}.${suffix}`, FP_COMPARE, match, (o) => {
+      const [left, right] = p.sources(o);
+      o.setRd(o.zext(o.call('i32', `${type}.${name}`, left, right)));
+    });
 
   return [
     fused('fmadd', 0x0000_0043, {product: '+', addend: '+'}),
@@ -106,21 +134,26 @@ export function floatingPoint(p: Precision): Instruction[] {
     arithmetic('sub', 0x0800_0053),
     arithmetic('mul', 0x1000_0053),
     arithmetic('div', 0x1800_0053),
-    encoded(`fsqrt.${suffix}`, FP1, 0x5800_0053, (o) => result(o, 'sqrt', p.read(o, o.fs1), o.rm)),
-    signInjection('fsgnj', 0x2000_0053, (_o, _own, other) => other),
-    signInjection('fsgnjn', 0x2000_1053, (o, _own, other) => o.not(other)),
-    signInjection('fsgnjx', 0x2000_2053, (o, own, other) => o.xor(own, other)),
+    encoded(`fsqrt.${suffix}`, FP1, 0x5800_0053, (o) => result(o, 'sqrt', p.sources(o)[0], o.rm)),
+    signInjection(
+      'fsgnj',
+      0x2000_0053,
+      (o, own, other) => o.op(`${type}.copysign`, own, other),
+      (_o, own) => own,
+    ),
+    signInjection('fsgnjn', 0x2000_1053, (o, own, other) => o.op(`${type}.copysign`, own, negated(o, other)), negated),
+    signInjection('fsgnjx', 0x2000_2053, exclusive, (o, own) => o.op(`${type}.abs`, own)),
     minMax('min', 0x2800_0053),
     minMax('max', 0x2800_1053),
     comparison('le', 0xa000_0053),
     comparison('lt', 0xa000_1053),
     comparison('eq', 0xa000_2053),
     encoded(`fclass.${suffix}`, FP_TO_X_EXACT, 0xe000_1053, (o) =>
-      o.setRd(o.zext(o.call('i32', `${functions}.class`, p.read(o, o.fs1)))),
+      o.setRd(o.zext(o.call('i32', `${type}.class`, p.sources(o)[0]))),
     ),
     ...INTEGERS.map((integer) =>
       encoded(`fcvt.${integer.suffix}.${suffix}`, FP_TO_X, 0xc000_0053 | (integer.field << 20), (o) =>
-        o.setRd(o.call('i64', `${functions}.to${integer.type}`, p.read(o, o.fs1), o.rm)),
+        o.setRd(o.call('i64', `${type}.to${integer.type}`, p.sources(o)[0], o.rm)),
       ),
     ),
     ...INTEGERS.map((integer) =>

@@ -2,7 +2,16 @@
 // order in assembly; the meaning is a tree (expression.ts) that the interpreter and the translator lower. RISC-V Unprivileged
 // ISA 20191213 and later ratified extensions; encodings as in the manual's chapter "Instruction Set Listings".
 
-import type {Expr, GuestAccess, HostLoad, HostStore, OperandName, Statement, SystemAction} from './expression.ts';
+import type {
+  Expr,
+  GuestAccess,
+  HostLoad,
+  HostStore,
+  OperandName,
+  Statement,
+  SystemAction,
+  ValueType,
+} from './expression.ts';
 import {Builder} from './expression.ts';
 
 export type Format = {
@@ -37,7 +46,9 @@ export type Instruction = {
   /** The value of the word under the format's mask. */
   readonly match: number;
   readonly statements: readonly Statement[];
-  readonly localTypes: readonly ('i32' | 'i64' | 'f32' | 'f64')[];
+  readonly localTypes: readonly ValueType[];
+  /** What it comes down to where rs1 and rs2 are the same register. */
+  readonly whenSame?: Pick<Instruction, 'statements' | 'localTypes'> | undefined;
 };
 
 const none = (): number => 0;
@@ -94,11 +105,15 @@ export function define(
   format: Format,
   match: number,
   meaning: (o: InstructionBuilder) => void,
+  whenSame?: (o: InstructionBuilder) => void,
 ): Instruction {
+  return {name, format, match: match >>> 0, ...built(meaning), whenSame: whenSame && built(whenSame)};
+}
+
+function built(meaning: (o: InstructionBuilder) => void): Pick<Instruction, 'statements' | 'localTypes'> {
   const builder = new InstructionBuilder();
   meaning(builder);
-  const {statements} = builder;
-  return {name, format, match: match >>> 0, statements, localTypes: builder.locals.map((local) => local.type)};
+  return {statements: builder.statements, localTypes: builder.locals.map((local) => local.type)};
 }
 
 /** The language of the instruction tables. A result may be set only after every operand was used: rd may be rs1. */
@@ -112,6 +127,13 @@ export class InstructionBuilder extends Builder {
   readonly fs1 = operand('fs1');
   readonly fs2 = operand('fs2');
   readonly fs3 = operand('fs3');
+  /** The singles in them. */
+  readonly single1 = operand('single1');
+  readonly single2 = operand('single2');
+  readonly single3 = operand('single3');
+  /** Their low halves as they are. */
+  readonly low1 = operand('low1');
+  readonly low2 = operand('low2');
   readonly rm = operand('rm');
 
   setRd(value: Expr): void {
@@ -125,13 +147,7 @@ export class InstructionBuilder extends Builder {
 
   /** A single-precision result, NaN-boxed (F chapter, "NaN Boxing of Narrower Values"). */
   setFdSingle(value: Expr): void {
-    this.setFd(this.or(this.zext(value), this.i64(0xffff_ffff_0000_0000n)));
-  }
-
-  /** The single in an FP register, or the canonical NaN when it is not properly boxed. */
-  single(register: Expr): Expr {
-    const boxed = this.op('i64.eq', this.shrU(register, this.i64(32)), this.i64(0xffff_ffffn));
-    return this.select(boxed, this.wrap(register), this.i32(0x7fc0_0000));
+    this.emit({kind: 'setFdSingle', value});
   }
 
   /** To pc + imm. */
@@ -144,7 +160,7 @@ export class InstructionBuilder extends Builder {
   }
 
   load(access: GuestAccess, address: Expr): Expr {
-    return {kind: 'guestLoad', type: 'i64', access, address};
+    return {kind: 'guestLoad', type: access === 'f32' || access === 'f64' ? access : 'i64', access, address};
   }
 
   store(access: GuestAccess, address: Expr, value: Expr): void {
@@ -170,5 +186,11 @@ export class InstructionBuilder extends Builder {
 }
 
 function operand(name: OperandName): Expr {
-  return {kind: 'operand', type: name === 'rm' ? 'i32' : 'i64', operand: name};
+  return {kind: 'operand', type: operandType(name), operand: name};
+}
+
+function operandType(name: OperandName): ValueType {
+  if (name === 'rm') return 'i32';
+  if (name.startsWith('fs')) return 'f64';
+  return name.startsWith('single') || name.startsWith('low') ? 'f32' : 'i64';
 }

@@ -33,11 +33,14 @@ class ColdTarget extends SlotTarget implements Target {
       case 'rs2':
         return this.register(layout.X, 21);
       case 'fs1':
-        return this.register(layout.F, 16);
       case 'fs2':
-        return this.register(layout.F, 21);
       case 'fs3':
-        return this.register(layout.F, 26);
+      case 'single1':
+      case 'single2':
+      case 'single3':
+      case 'low1':
+      case 'low2':
+        return this.floatOperand(name);
       case 'imm':
         return this.immediate();
       case 'rm':

@@ -4,13 +4,15 @@
 import type {HostLoad, HostStore, Operator, ValueType} from '../isa/expression.ts';
 import {OPERATORS} from '../isa/expression.ts';
 
-const TYPE_CODES: Record<ValueType, number> = {i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c};
+const TYPE_CODES: Record<ValueType, number> = {i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b};
 const EMPTY_BLOCK = 0x40;
 
 /** Opcode and natural alignment (log2) of memory instructions. */
 const MEMORY_CODES: Record<HostLoad | HostStore, number> = {
   'i32.load': 0x28,
   'i64.load': 0x29,
+  'f32.load': 0x2a,
+  'f64.load': 0x2b,
   'i32.load8_u': 0x2d,
   'i32.load16_u': 0x2f,
   'i64.load8_s': 0x30,
@@ -21,6 +23,8 @@ const MEMORY_CODES: Record<HostLoad | HostStore, number> = {
   'i64.load32_u': 0x35,
   'i32.store': 0x36,
   'i64.store': 0x37,
+  'f32.store': 0x38,
+  'f64.store': 0x39,
   'i32.store8': 0x3a,
   'i32.store16': 0x3b,
   'i64.store8': 0x3c,
@@ -141,7 +145,9 @@ export class CodeWriter {
   }
 
   op(operator: Operator): this {
-    this.#out.byte(OPERATORS[operator].code);
+    const entry = OPERATORS[operator];
+    this.#out.byte(entry.code);
+    if ('after' in entry) this.#out.byte(...entry.after);
     return this;
   }
 

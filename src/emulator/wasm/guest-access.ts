@@ -1,6 +1,6 @@
 // How a guest's access of each width looks in WebAssembly, for the interpreter and the translator.
 
-import type {GuestAccess, HostLoad, HostStore} from '../isa/expression.ts';
+import type {GuestAccess, HostLoad, HostStore, ValueType} from '../isa/expression.ts';
 import {ACCESS_KINDS} from './slot.ts';
 
 /** Clears an address's offset in its page. */
@@ -14,9 +14,26 @@ export const LOADS: Record<GuestAccess, HostLoad> = {
   i32: 'i64.load32_s',
   u32: 'i64.load32_u',
   i64: 'i64.load',
+  f32: 'f32.load',
+  f64: 'f64.load',
 };
 
-const STORES: Record<number, HostStore> = {1: 'i64.store8', 2: 'i64.store16', 4: 'i64.store32', 8: 'i64.store'};
+export const STORES: Record<GuestAccess, HostStore> = {
+  i8: 'i64.store8',
+  u8: 'i64.store8',
+  i16: 'i64.store16',
+  u16: 'i64.store16',
+  i32: 'i64.store32',
+  u32: 'i64.store32',
+  i64: 'i64.store',
+  f32: 'f32.store',
+  f64: 'f64.store',
+};
 
 export const sizeOf = (access: GuestAccess): number => ACCESS_KINDS[access] & 15;
-export const storeOf = (access: GuestAccess): HostStore => STORES[sizeOf(access)];
+
+/** The type of the value loaded or stored; in a slow path, how it is taken from, and put into, layout.VALUE. */
+export function typedAs(access: GuestAccess): {type: ValueType; load: HostLoad; store: HostStore} {
+  const type = access === 'f32' || access === 'f64' ? access : 'i64';
+  return {type, load: `${type}.load`, store: `${type}.store`};
+}

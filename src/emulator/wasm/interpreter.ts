@@ -7,7 +7,7 @@ import type {GuestAccess, OperandName, SystemAction, ValueType} from '../isa/exp
 import type {Instruction} from '../isa/instruction.ts';
 import * as layout from '../layout.ts';
 import type {Label} from './encoder.ts';
-import {LOADS, PAGE_MASK, sizeOf, storeOf} from './guest-access.ts';
+import {LOADS, PAGE_MASK, STORES, sizeOf, typedAs} from './guest-access.ts';
 import {lowerStatements, type Push, type Target} from './lower.ts';
 import {ACCESS_KINDS, OPERATION, SYSTEM_ACTIONS} from './slot.ts';
 import {SlotTarget} from './slot-target.ts';
@@ -336,11 +336,14 @@ export class InterpreterTarget extends SlotTarget implements Target {
       case 'rs2':
         return this.register(layout.X, 21);
       case 'fs1':
-        return this.register(layout.F, 16);
       case 'fs2':
-        return this.register(layout.F, 21);
       case 'fs3':
-        return this.register(layout.F, 26);
+      case 'single1':
+      case 'single2':
+      case 'single3':
+      case 'low1':
+      case 'low2':
+        return this.floatOperand(name);
       case 'imm':
         return this.immediate();
       case 'rm':
@@ -401,6 +404,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
 
   guestLoad(access: GuestAccess, address: Push): void {
     const {code} = this;
+    const value = typedAs(access);
     this.#cacheHit(access, layout.TLB_READ, address);
     code.hint('likely').if(
       () => {
@@ -409,9 +413,9 @@ export class InterpreterTarget extends SlotTarget implements Target {
       },
       () => {
         this.#slowAccess('load', access);
-        code.i32Const(0).memory('i64.load', layout.VALUE);
+        code.i32Const(0).memory(value.load, layout.VALUE);
       },
-      'i64',
+      value.type,
     );
   }
 
@@ -422,10 +426,12 @@ export class InterpreterTarget extends SlotTarget implements Target {
       () => {
         this.#hostAddress(layout.TLB_WRITE);
         value();
-        code.memory(storeOf(access));
+        code.memory(STORES[access]);
       },
       () => {
-        this.#store64(layout.VALUE, value);
+        code.i32Const(0);
+        value();
+        code.memory(typedAs(access).store, layout.VALUE);
         this.#slowAccess('store', access);
       },
     );

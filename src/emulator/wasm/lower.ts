@@ -30,6 +30,8 @@ export interface Target {
   operand(name: OperandName): void;
   setRd(value: Push): void;
   setFd(value: Push): void;
+  /** Boxed. */
+  setFdSingle(value: Push): void;
   /** Goes to pc + imm when the condition holds. */
   branch(condition: Push): void;
   jump(target: Push): void;
@@ -39,9 +41,11 @@ export interface Target {
   atomicAddress(sizeBytes: 4 | 8, intent: 'read' | 'write', address: Push): void;
   system(action: SystemAction): void;
   /** Puts something else in place of a call, and returns whether it did. */
-  inlineCall?(callee: string, args: readonly Push[]): boolean;
-  /** What `return` does in what was put there. */
-  returnValue?(value: Push): void;
+  inlineCall?(callee: string, args: readonly Expr[]): boolean;
+  /** Behind each call that was not. */
+  called?(callee: string): void;
+  /** Pushes the limit of inline floating point. */
+  safe?(type: ValueType): void;
 }
 
 export function lowerStatements(target: Target, statements: readonly Statement[]): void {
@@ -71,6 +75,7 @@ function lowerStatement(target: Target, statement: Statement): void {
       return;
     case 'if':
       lowerExpr(target, statement.condition);
+      if (statement.hint !== undefined) code.hint(statement.hint);
       code.if(
         () => lowerStatements(target, statement.then),
         statement.otherwise.length > 0 ? () => lowerStatements(target, statement.otherwise) : undefined,
@@ -87,10 +92,6 @@ function lowerStatement(target: Target, statement: Statement): void {
       });
       return;
     case 'return':
-      if (target.returnValue !== undefined) {
-        target.returnValue(push(statement.value));
-        return;
-      }
       lowerExpr(target, statement.value);
       code.return();
       return;
@@ -99,6 +100,9 @@ function lowerStatement(target: Target, statement: Statement): void {
       return;
     case 'setFd':
       target.setFd(push(statement.value));
+      return;
+    case 'setFdSingle':
+      target.setFdSingle(push(statement.value));
       return;
     case 'branch':
       target.branch(push(statement.condition));
@@ -135,6 +139,10 @@ export function lowerExpr(target: Target, expr: Expr): void {
     case 'cell':
       code.i32Const(0).memory('i32.load', CELLS[expr.cell]);
       return;
+    case 'safe':
+      if (target.safe === undefined) throw new Error('only inline code has a limit');
+      target.safe(expr.type);
+      return;
     case 'ramLoad':
       lowerExpr(target, expr.address);
       code.memory(expr.access, RAM);
@@ -156,9 +164,10 @@ export function lowerExpr(target: Target, expr: Expr): void {
       code.select();
       return;
     case 'call':
-      if (target.inlineCall?.(expr.callee, expr.args.map(push)) === true) return;
+      if (target.inlineCall?.(expr.callee, expr.args) === true) return;
       for (const arg of expr.args) lowerExpr(target, arg);
       code.call(target.functionIndex(expr.callee));
+      target.called?.(expr.callee);
       return;
     default:
       unreachable(expr);
@@ -193,13 +202,12 @@ export function addFunctions(
 }
 
 /** A plain function: no operands, no guest memory. */
-export class FunctionTarget implements Target {
-  readonly code: CodeWriter;
+class FunctionTarget implements Target {
+  readonly code = new CodeWriter();
   readonly #indices: ReadonlyMap<string, number>;
 
-  constructor(indices: ReadonlyMap<string, number>, code = new CodeWriter()) {
+  constructor(indices: ReadonlyMap<string, number>) {
     this.#indices = indices;
-    this.code = code;
   }
 
   localIndex(id: number): number {
@@ -215,6 +223,7 @@ export class FunctionTarget implements Target {
   operand = notInFunctions;
   setRd = notInFunctions;
   setFd = notInFunctions;
+  setFdSingle = notInFunctions;
   branch = notInFunctions;
   jump = notInFunctions;
   guestLoad = notInFunctions;

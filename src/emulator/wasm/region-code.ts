@@ -2,13 +2,15 @@
 // heads and after calls, and its ends: jumps and calls that look up translated code where the guest goes, or return to the
 // interpreter. A region whose loops have several entries becomes one loop around a dispatch on the next block.
 
+import type {Inline} from '../isa/softfloat/inline.ts';
 import * as layout from '../layout.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
 import type {CodeWriter, Label} from './encoder.ts';
 import {PAGE_MASK} from './guest-access.ts';
 import {type CodePage, deltaOf, type Region, type Step} from './region.ts';
 import {analyse, type Flow, type FlowBlock} from './region-flow.ts';
-import {type Dirty, RegionTarget} from './region-target.ts';
+import {type Dirty, type FloatUse, RegionTarget} from './region-target.ts';
+import {traitsOf} from './traits.ts';
 
 const LEFT = 0;
 const DEPTH = 1;
@@ -21,6 +23,8 @@ export type RegionOptions = {
   ownIndex: number;
   /** Indices of what may be called. */
   functions: ReadonlyMap<string, number>;
+  /** What stands in place of calls. */
+  inline: ReadonlyMap<string, Inline>;
   pages: readonly CodePage[];
 };
 
@@ -50,7 +54,7 @@ class RegionGenerator {
     this.#decoded = new Map(options.pages.map(({delta, decoded}) => [delta, decoded]));
     this.#regionType = options.regionType;
     this.#ownIndex = options.ownIndex;
-    this.target = new RegionTarget(options.functions);
+    this.target = new RegionTarget({...options, floatUse: floatUseOf(flow)});
   }
 
   get #code(): CodeWriter {
@@ -72,6 +76,7 @@ class RegionGenerator {
           // V8 drops the load where no access follows.
           code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(target.dataCache);
           target.reload({x: entry.liveX, f: entry.liveF});
+          target.loadFloatState();
           if (this.#flow.isReducible) this.#tree(entry);
           else this.#dispatchLoop();
           code.unreachable();
@@ -355,6 +360,7 @@ class RegionGenerator {
     if (follower !== undefined) {
       if (!follower.isLoopHead) this.#checkSteps(follower, {x: 0, f: 0});
       target.reload({x: follower.liveX, f: follower.liveF});
+      target.loadFloatState();
     }
     this.#goTo(block, next);
   }
@@ -411,4 +417,16 @@ class RegionGenerator {
 function isReturn(block: FlowBlock): boolean {
   const rs1 = (block.steps[block.steps.length - 1].word >>> 15) & 31;
   return rs1 === 1 || rs1 === 5;
+}
+
+function floatUseOf({blocks}: Flow): FloatUse {
+  const use = {any: false, f32: false, f64: false};
+  for (const {steps} of blocks) {
+    for (const {instruction} of steps) {
+      const {usesFloatingPoint, callees} = traitsOf(instruction);
+      use.any ||= usesFloatingPoint;
+      for (const type of ['f32', 'f64'] as const) use[type] ||= [...callees].some((name) => name.startsWith(type));
+    }
+  }
+  return use;
 }

@@ -1,15 +1,24 @@
 // The translator's target: operands are constants and locals. A region's x and f registers live in locals; where the region is
 // left they go back to memory, and only those that may differ from it. Every slow path is given pc and the steps left exactly.
 
-import type {GuestAccess, OperandName, SystemAction, ValueType} from '../isa/expression.ts';
+import {
+  Builder,
+  type Expr,
+  type GuestAccess,
+  type OperandName,
+  type SystemAction,
+  type ValueType,
+} from '../isa/expression.ts';
+import {BINARY32, BINARY64} from '../isa/softfloat/format.ts';
+import {type Inline, safeLimit} from '../isa/softfloat/inline.ts';
 import * as layout from '../layout.ts';
 import {CodeWriter, type Label} from './encoder.ts';
-import {LOADS, PAGE_MASK, sizeOf, storeOf} from './guest-access.ts';
-import {inlineCall} from './inline-call.ts';
-import {lowerStatements, type Push, type Target} from './lower.ts';
+import {LOADS, PAGE_MASK, STORES, sizeOf, typedAs} from './guest-access.ts';
+import {lowerExpr, lowerStatements, type Push, type Target} from './lower.ts';
 import type {Step} from './region.ts';
 import {registersOf} from './register-use.ts';
 import {ACCESS_KINDS, SYSTEM_ACTIONS} from './slot.ts';
+import {CANONICAL_NAN} from './slot-target.ts';
 import {traitsOf} from './traits.ts';
 
 /** Parameters (translated-code.ts), then locals. */
@@ -21,12 +30,28 @@ const PARAMETERS = 3;
 export type Dirty = {x: number; f: number};
 
 /** What of a step differs between instructions and places. */
-type Present = {step: Step /** Steps of the block from this one on. */; ahead: number};
+type Present = {
+  step: Step /** Steps of the block from this one on. */;
+  ahead: number;
+  localTypes: readonly ValueType[];
+};
+
+/** What floating point a region uses: whether any, and singles' and doubles' functions. */
+export type FloatUse = {any: boolean; f32: boolean; f64: boolean};
+
+/** fcsr in FFLAGS and FRM allows what inline.ts does: NX accrued, and to nearest even. */
+export const SAFE_MASK = 0xffff_ffff_0000_0001n;
+const SAFE_VALUE = 1n;
+const BOX = 0xffff_ffff_0000_0000n;
+const FS_DIRTY = 3;
 
 export class RegionTarget implements Target {
   readonly code = new CodeWriter();
   readonly localTypes: ValueType[] = [];
   readonly #functions: ReadonlyMap<string, number>;
+  readonly #inline: ReadonlyMap<string, Inline>;
+  readonly #floatUse: FloatUse;
+  #isInlining = false;
   readonly #named = new Map<string, number>();
   #present: Present | undefined;
   dirty: Dirty = {x: 0, f: 0};
@@ -39,8 +64,14 @@ export class RegionTarget implements Target {
   onBranch: ((condition: Push) => void) | undefined;
   onJump: ((target: Push) => void) | undefined;
 
-  constructor(functions: ReadonlyMap<string, number>) {
-    this.#functions = functions;
+  constructor(options: {
+    functions: ReadonlyMap<string, number>;
+    inline: ReadonlyMap<string, Inline>;
+    floatUse: FloatUse;
+  }) {
+    this.#functions = options.functions;
+    this.#inline = options.inline;
+    this.#floatUse = options.floatUse;
   }
 
   /** The local of this name, made when it is first asked for. */
@@ -63,17 +94,19 @@ export class RegionTarget implements Target {
 
   /** `ahead`: steps of the block that are counted already, and have not been executed: this one and those behind it. */
   lowerStep(step: Step, ahead: number): void {
-    this.#present = {step, ahead};
-    const {instruction} = step;
+    const {instruction, word} = step;
+    const isSame = ((word >>> 15) & 31) === ((word >>> 20) & 31);
+    const {statements, localTypes} = (isSame && instruction.whenSame) || instruction;
+    this.#present = {step, ahead, localTypes};
     const {usesFloatingPoint, dirtiesFloatingPoint} = traitsOf(instruction);
     if (usesFloatingPoint) this.#checkFloatingPoint(dirtiesFloatingPoint);
-    lowerStatements(this, instruction.statements);
+    lowerStatements(this, statements);
   }
 
   // Target
 
   localIndex(id: number): number {
-    const types = this.#step.instruction.localTypes;
+    const types = this.#present?.localTypes ?? [];
     const rank = types.slice(0, id).filter((type) => type === types[id]).length;
     return this.local(`${types[id]}.${rank}`, types[id]);
   }
@@ -97,6 +130,16 @@ export class RegionTarget implements Target {
         return this.#pushF((word >>> 20) & 31);
       case 'fs3':
         return this.#pushF((word >>> 27) & 31);
+      case 'single1':
+        return this.#pushSingle((word >>> 15) & 31);
+      case 'single2':
+        return this.#pushSingle((word >>> 20) & 31);
+      case 'single3':
+        return this.#pushSingle((word >>> 27) & 31);
+      case 'low1':
+        return this.#pushLow((word >>> 15) & 31);
+      case 'low2':
+        return this.#pushLow((word >>> 20) & 31);
       case 'imm':
         this.code.i64Const(BigInt(instruction.format.immediate(word)));
         return;
@@ -109,13 +152,32 @@ export class RegionTarget implements Target {
     }
   }
 
-  inlineCall(callee: string, args: readonly Push[]): boolean {
-    const site = {
-      code: this.code,
-      functions: this.#functions,
-      local: (name: string, type: ValueType) => this.local(name, type),
-    };
-    return inlineCall(site, callee, args);
+  inlineCall(callee: string, args: readonly Expr[]): boolean {
+    const inline = this.#inline.get(callee);
+    // What stands in place of a call may itself call the function.
+    if (inline === undefined || this.#isInlining || this.#present === undefined) return false;
+    const present = this.#present;
+    const builder = new Builder(present.localTypes.length);
+    const mode = present.step.instruction.format.immediate(present.step.word);
+    if (mode === 5 || mode === 6) return false;
+    const isMode = (arg: Expr): boolean => arg.kind === 'operand' && arg.operand === 'rm';
+    const result = inline(builder, ...args.map((arg) => (isMode(arg) && mode !== 7 ? builder.i32(mode) : arg)));
+    if (result === undefined) return false;
+    this.#present = {...present, localTypes: [...present.localTypes, ...builder.locals.map(({type}) => type)]};
+    this.#isInlining = true;
+    lowerStatements(this, builder.statements);
+    lowerExpr(this, result);
+    this.#isInlining = false;
+    return true;
+  }
+
+  /** The function may have accrued NX. */
+  called(callee: string): void {
+    if (/^f(?:32|64)\./.test(callee)) this.#loadSafe();
+  }
+
+  safe(type: ValueType): void {
+    this.code.localGet(this.#safe(type === 'i32' ? 'f32' : 'f64'));
   }
 
   setRd(value: Push): void {
@@ -140,14 +202,20 @@ export class RegionTarget implements Target {
     const fd = (this.#step.word >>> 7) & 31;
     if (this.#writesBackLate) {
       value();
-      this.code.op('f64.reinterpret_i64').localSet(this.#f(fd));
+      this.code.localSet(this.#f(fd));
       this.dirty.f |= 1 << fd;
     } else {
       this.code.i32Const(0);
       value();
-      this.code.op('f64.reinterpret_i64').localTee(this.#f(fd)).op('i64.reinterpret_f64');
-      this.code.memory('i64.store', layout.F + 8 * fd);
+      this.code.localTee(this.#f(fd)).memory('f64.store', layout.F + 8 * fd);
     }
+  }
+
+  setFdSingle(value: Push): void {
+    this.setFd(() => {
+      value();
+      this.code.op('i32.reinterpret_f32').op('i64.extend_i32_u').i64Const(BOX).op('i64.or').op('f64.reinterpret_i64');
+    });
   }
 
   branch(condition: Push): void {
@@ -162,6 +230,7 @@ export class RegionTarget implements Target {
 
   guestLoad(access: GuestAccess, address: Push): void {
     const {code} = this;
+    const value = typedAs(access);
     this.#cacheHit({sizeBytes: sizeOf(access), cache: layout.TLB_READ, address});
     code.hint('likely').if(
       () => {
@@ -172,9 +241,9 @@ export class RegionTarget implements Target {
         this.#pushPlace();
         code.localGet(this.#address).i32Const(ACCESS_KINDS[access]).call(this.functionIndex('loadSlow'));
         this.#leaveIf();
-        code.i32Const(0).memory('i64.load', layout.VALUE);
+        code.i32Const(0).memory(value.load, layout.VALUE);
       },
-      'i64',
+      value.type,
     );
   }
 
@@ -185,12 +254,14 @@ export class RegionTarget implements Target {
       () => {
         this.#hostAddress(layout.TLB_WRITE);
         value();
-        code.memory(storeOf(access));
+        code.memory(STORES[access]);
       },
       () => {
         this.#pushPlace();
         code.localGet(this.#address);
         value();
+        if (access === 'f32') code.op('i32.reinterpret_f32').op('i64.extend_i32_u');
+        if (access === 'f64') code.op('i64.reinterpret_f64');
         // Bits 8 and up: the instruction's length, for a store that is done and must be left.
         code.i32Const(ACCESS_KINDS[access] | (this.#step.lengthBytes << 8)).call(this.functionIndex('storeSlow'));
         this.#leaveIf();
@@ -232,7 +303,7 @@ export class RegionTarget implements Target {
     code.i32Const(SYSTEM_ACTIONS.indexOf(action)).i32Const(step.word).call(this.functionIndex('systemSlow'));
     this.#leaveIf();
     this.reload({x: registersOf(step).writesX, f: 0});
-    this.#floatingPoint = 'unknown';
+    this.loadFloatState();
   }
 
   // What is needed at a block's ends
@@ -265,8 +336,7 @@ export class RegionTarget implements Target {
         this.code
           .i32Const(0)
           .localGet(this.#f(n))
-          .op('i64.reinterpret_f64')
-          .memory('i64.store', layout.F + 8 * n);
+          .memory('f64.store', layout.F + 8 * n);
     }
   }
 
@@ -280,8 +350,7 @@ export class RegionTarget implements Target {
       if (((f >>> n) & 1) === 1)
         this.code
           .i32Const(0)
-          .memory('i64.load', layout.F + 8 * n)
-          .op('f64.reinterpret_i64')
+          .memory('f64.load', layout.F + 8 * n)
           .localSet(this.#f(n));
     }
   }
@@ -312,7 +381,18 @@ export class RegionTarget implements Target {
   }
 
   #pushF(register: number): void {
-    this.code.localGet(this.#f(register)).op('i64.reinterpret_f64');
+    this.code.localGet(this.#f(register));
+  }
+
+  #pushSingle(register: number): void {
+    const {code} = this;
+    this.#pushLow(register);
+    code.i32Const(CANONICAL_NAN).op('f32.reinterpret_i32');
+    code.localGet(this.#f(register)).op('i64.reinterpret_f64').i64Const(BOX).op('i64.ge_u').select();
+  }
+
+  #pushLow(register: number): void {
+    this.code.localGet(this.#f(register)).op('i64.reinterpret_f64').op('i32.wrap_i64').op('f32.reinterpret_i32');
   }
 
   /** Pushes whether the cache holds the address's page and the access is aligned. */
@@ -392,20 +472,60 @@ export class RegionTarget implements Target {
     this.leaveBefore(step, ahead);
   }
 
+  /**
+   * Takes mstatus.FS and what of fcsr matters into locals, where the region is entered and after whatever may change them. What an instruction
+   * itself does to them, FS becoming dirty and flags accruing, is done to the locals as well.
+   */
+  loadFloatState(): void {
+    const {code} = this;
+    this.#floatingPoint = 'unknown';
+    if (!this.#floatUse.any) return;
+    code.i32Const(0).memory('i32.load', layout.FS).localSet(this.#fs);
+    this.#loadSafe();
+  }
+
+  #loadSafe(): void {
+    const {code} = this;
+    for (const format of [BINARY32, BINARY64]) {
+      if (!this.#floatUse[format.name]) continue;
+      if (format === BINARY32) code.i32Const(Number(BigInt.asIntN(32, safeLimit(format)))).i32Const(0);
+      else code.i64Const(safeLimit(format)).i64Const(0n);
+      code.i32Const(0).memory('i64.load', layout.FFLAGS).i64Const(SAFE_MASK).op('i64.and').i64Const(SAFE_VALUE);
+      code.op('i64.eq').select().localSet(this.#safe(format.name));
+    }
+  }
+
+  #safe(type: 'f32' | 'f64'): number {
+    return this.local(`safe ${type}`, type === 'f32' ? 'i32' : 'i64');
+  }
+
+  get #fs(): number {
+    return this.local('fs', 'i32');
+  }
+
   #checkFloatingPoint(becomesDirty: boolean): void {
     const {code} = this;
-    if (this.#floatingPoint === 'unknown') {
+    if (becomesDirty && this.#floatingPoint !== 'dirty') {
       code
-        .i32Const(0)
-        .memory('i32.load', layout.FS)
+        .localGet(this.#fs)
+        .i32Const(FS_DIRTY)
+        .op('i32.ne')
+        .hint('unlikely')
+        .if(() => {
+          code
+            .localGet(this.#fs)
+            .op('i32.eqz')
+            .if(() => this.#leaveBefore());
+          code.i32Const(0).i32Const(FS_DIRTY).localTee(this.#fs).memory('i32.store', layout.FS);
+        });
+      this.#floatingPoint = 'dirty';
+    } else if (this.#floatingPoint === 'unknown') {
+      code
+        .localGet(this.#fs)
         .op('i32.eqz')
         .hint('unlikely')
         .if(() => this.#leaveBefore());
       this.#floatingPoint = 'on';
-    }
-    if (becomesDirty && this.#floatingPoint === 'on') {
-      code.i32Const(0).i32Const(3).memory('i32.store', layout.FS);
-      this.#floatingPoint = 'dirty';
     }
   }
 

@@ -11,10 +11,12 @@ export function registersOf({instruction, word}: Step): RegisterSets {
   const traits = traitsOf(instruction);
   const bit = (name: OperandName, shift: number): number =>
     traits.operands.has(name) ? 1 << ((word >>> shift) & 31) : 0;
+  const floatBit = (index: 1 | 2 | 3, shift: number): number =>
+    bit(`fs${index}`, shift) | bit(`single${index}`, shift) | (index < 3 ? bit(`low${index as 1 | 2}`, shift) : 0);
   const rd = 1 << ((word >>> 7) & 31);
   return {
     readsX: (bit('rs1', 15) | bit('rs2', 20)) & ~1,
-    readsF: bit('fs1', 15) | bit('fs2', 20) | bit('fs3', 27),
+    readsF: floatBit(1, 15) | floatBit(2, 20) | floatBit(3, 27),
     writesX: (traits.writesInteger || traits.isCsr ? rd : 0) & ~1,
     writesF: traits.writesFloat ? rd : 0,
   };

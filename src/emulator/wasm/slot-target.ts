@@ -1,11 +1,17 @@
 // What generated code of both kinds of interpreter functions shares: operands and results through a decoded slot.
 
+import type {OperandName} from '../isa/expression.ts';
 import type {Instruction} from '../isa/instruction.ts';
 import * as layout from '../layout.ts';
 import {CodeWriter} from './encoder.ts';
 import type {Push} from './lower.ts';
 import {SYSTEM_ACTIONS} from './slot.ts';
 import {traitsOf} from './traits.ts';
+
+export type FloatOperand = Extract<OperandName, `${'fs' | 'single' | 'low'}${number}`>;
+
+/** What a single that is not properly boxed counts as (F chapter, "NaN Boxing of Narrower Values"). */
+export const CANONICAL_NAN = 0x7fc0_0000;
 
 /** What both targets share: registers and immediates in a decoded slot. */
 export abstract class SlotTarget {
@@ -44,6 +50,23 @@ export abstract class SlotTarget {
       .op('i32.and');
   }
 
+  /** An operand in an FP register; the digit of its name says which. */
+  protected floatOperand(name: FloatOperand): void {
+    const {code} = this;
+    const bit = 11 + 5 * Number(name.at(-1));
+    this.registerOffset(bit);
+    if (name.startsWith('fs')) code.memory('f64.load', layout.F);
+    else code.memory('f32.load', layout.F);
+    if (!name.startsWith('single')) return;
+    code.i32Const(CANONICAL_NAN).op('f32.reinterpret_i32');
+    this.registerOffset(bit);
+    code
+      .memory('i32.load', layout.F + 4)
+      .i32Const(-1)
+      .op('i32.eq')
+      .select();
+  }
+
   protected immediate(): void {
     this.code.localGet(this.bits).i64Const(32n).op('i64.shr_s');
   }
@@ -75,7 +98,15 @@ export abstract class SlotTarget {
   setFd(value: Push): void {
     this.registerOffset(10);
     value();
-    this.code.memory('i64.store', layout.F);
+    this.code.memory('f64.store', layout.F);
+  }
+
+  setFdSingle(value: Push): void {
+    this.registerOffset(10);
+    value();
+    this.code.memory('f32.store', layout.F);
+    this.registerOffset(10);
+    this.code.i32Const(-1).memory('i32.store', layout.F + 4);
   }
 
   /** mstatus.FS is checked before, and becomes dirty with, whatever changes the FP state. */

@@ -24,7 +24,17 @@ export const SYSTEM_ACTIONS: readonly SystemAction[] = [
 ];
 
 /** Kinds of guest accesses, as numbers for the slow paths: size in bytes, with bit 4 set for sign extension. */
-export const ACCESS_KINDS: Record<GuestAccess, number> = {i8: 17, u8: 1, i16: 18, u16: 2, i32: 20, u32: 4, i64: 8};
+export const ACCESS_KINDS: Record<GuestAccess, number> = {
+  i8: 17,
+  u8: 1,
+  i16: 18,
+  u16: 2,
+  i32: 20,
+  u32: 4,
+  i64: 8,
+  f32: 4,
+  f64: 8,
+};
 
 /** The slow paths. A status of 1 means: the hart has changed pc or the mode; go on from PC. Addresses are split in halves. */
 export type SlowPaths = {

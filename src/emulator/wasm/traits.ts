@@ -44,16 +44,17 @@ function examine(instruction: Instruction): Traits {
   };
   visit(instruction.statements);
   const [first] = instruction.statements;
-  const readsFloat = [...operands].some((name) => name.startsWith('fs'));
+  const readsFloat = [...operands].some((name) => /^(?:fs|single|low)\d$/.test(name));
+  const writesFloat = kinds.has('setFd') || kinds.has('setFdSingle');
   return {
     operands,
     callees,
     writesInteger: kinds.has('setRd'),
-    writesFloat: kinds.has('setFd'),
+    writesFloat,
     isBranch: kinds.has('branch'),
     isCsr: first?.kind === 'system' && first.action === 'csr',
     isCold: callees.size > 0 || kinds.has('atomicAddress'),
-    usesFloatingPoint: kinds.has('setFd') || readsFloat,
-    dirtiesFloatingPoint: kinds.has('setFd') || callees.size > 0,
+    usesFloatingPoint: writesFloat || readsFloat,
+    dirtiesFloatingPoint: writesFloat || callees.size > 0,
   };
 }

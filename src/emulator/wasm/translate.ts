@@ -1,5 +1,6 @@
 // Translates regions of code: requests in, one WebAssembly module out. Pure: the same bytes of code give the same module.
 
+import {inlineFunctions} from '../isa/softfloat/inline.ts';
 import {SOFT_FLOAT} from '../isa/softfloat/soft-float.ts';
 import {type FunctionType, ModuleWriter} from './encoder.ts';
 import {type ByteRange, type CodePage, findRegion, type Region} from './region.ts';
@@ -21,7 +22,16 @@ export const IMPORTABLE: ReadonlyMap<string, FunctionType> = new Map([
   ...SOFT_FLOAT.map(({name, params, result}): [string, FunctionType] => [name, {params, results: [result]}]),
 ]);
 
-export function translate(requests: readonly TranslationRequest[]): Translation {
+/** What the host's WebAssembly does beyond the specification's certainties; it decides which code is made, and no result. */
+export type HostArithmetic = {
+  /** relaxed_madd rounds once. */
+  fusesMultiplyAdd: boolean;
+};
+
+/** Of a host of which nothing is known. */
+export const PLAIN_ARITHMETIC: HostArithmetic = {fusesMultiplyAdd: false};
+
+export function translate(requests: readonly TranslationRequest[], host: HostArithmetic): Translation {
   const found = requests.map((request) => ({request, region: findRegion(request.pages, request.offset)}));
   const module = new ModuleWriter(1, {table: true});
   const names = new Set<string>(Object.keys(SLOW_FUNCTIONS));
@@ -29,13 +39,16 @@ export function translate(requests: readonly TranslationRequest[]): Translation 
   const functions = new Map<string, number>();
   for (const name of names) functions.set(name, module.importFunction(name, IMPORTABLE.get(name) as FunctionType));
   const regionType = module.type(REGION_TYPE);
+  const inline = inlineFunctions(host);
   const regions: TranslatedRegion[] = [];
   for (const {request, region} of found) {
     const {slot} = request;
     regions.push({slot, ranges: region?.ranges ?? []});
     if (region === undefined) continue;
     const index = module.declare(REGION_TYPE);
-    const {localTypes, code} = generateRegion(region, {regionType, ownIndex: index, functions, pages: request.pages});
+    const {pages} = request;
+    const options = {regionType, ownIndex: index, functions, inline, pages};
+    const {localTypes, code} = generateRegion(region, options);
     module.define(index, {...REGION_TYPE, locals: localTypes, code});
     module.element(slot, index);
   }

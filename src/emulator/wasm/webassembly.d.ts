@@ -1,6 +1,7 @@
 // The part of the WebAssembly JavaScript interface that is used here; TypeScript has it only in the browser's library.
 
 declare namespace WebAssembly {
+  function validate(bytes: Uint8Array<ArrayBuffer>): boolean;
   class Memory {
     constructor(descriptor: {initial: number; maximum?: number});
     readonly buffer: ArrayBuffer;
@@ -16,7 +17,7 @@ declare namespace WebAssembly {
     constructor(bytes: Uint8Array<ArrayBuffer>);
   }
   class Instance {
-    constructor(module: Module, imports: Record<string, Record<string, unknown>>);
+    constructor(module: Module, imports?: Record<string, Record<string, unknown>>);
     readonly exports: Record<string, (...args: never[]) => unknown>;
   }
 }

@@ -1,33 +1,32 @@
 // Conversions between the two formats (IEEE 754-2019, 5.4.2): widening is exact, narrowing rounds.
 
 import type {FunctionDefinition} from '../expression.ts';
-import {BINARY32, BINARY64, bitsOf, fromNative, toNative} from './format.ts';
+import {BINARY32, BINARY64, bitsOf, fromBits} from './format.ts';
 import {returnIfSafe} from './native.ts';
 import {isNan, isSpecial, isZero, raiseIfSignaling, signOf, unpack} from './unpack.ts';
 
 export const BETWEEN_FORMATS: readonly FunctionDefinition[] = [
   {
     name: 'f64.fromF32',
-    params: ['i32'],
-    result: 'i64',
-    build(b, pattern) {
-      const value = b.let(toNative(b, BINARY32, pattern));
-      b.if(b.op('f32.eq', value, value), () => b.return(fromNative(b, BINARY64, b.op('f64.promote_f32', value))));
-      raiseIfSignaling(b, BINARY32, [bitsOf(b, BINARY32, pattern)]);
-      b.return(b.i64(BINARY64.nan));
+    // The rounding mode says nothing here.
+    params: ['f32', 'i32'],
+    result: 'f64',
+    build(b, value) {
+      b.if(b.op('f32.eq', value, value), () => b.return(b.op('f64.promote_f32', value)));
+      raiseIfSignaling(b, BINARY32, [bitsOf(b, BINARY32, value)]);
+      b.return(fromBits(b, BINARY64, b.i64(BINARY64.nan)));
     },
   },
   {
     name: 'f32.fromF64',
-    params: ['i64', 'i32'],
-    result: 'i32',
-    build(b, x, rm) {
+    params: ['f64', 'i32'],
+    result: 'f32',
+    build(b, value, rm) {
       // A number that survives the way there and back is exact in the narrow format, in every mode and without flags.
-      const value = b.let(toNative(b, BINARY64, x));
       const narrow = b.let(b.op('f32.demote_f64', value));
-      b.if(b.op('f64.eq', b.op('f64.promote_f32', narrow), value), () => b.return(fromNative(b, BINARY32, narrow)));
+      b.if(b.op('f64.eq', b.op('f64.promote_f32', narrow), value), () => b.return(narrow));
       returnIfSafe(b, BINARY32, {value: narrow, lowest: BINARY32.hidden * 2n, rm});
-      b.return(b.wrap(b.call('i64', 'f32.fromF64Exact', x, rm)));
+      b.return(fromBits(b, BINARY32, b.call('i64', 'f32.fromF64Exact', bitsOf(b, BINARY64, value), rm)));
     },
   },
   {

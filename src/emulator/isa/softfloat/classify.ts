@@ -8,10 +8,10 @@ import {isSignalingNan, magnitudeOf, signOf} from './unpack.ts';
 export function classifyFunction(f: Format): FunctionDefinition {
   return {
     name: `${f.name}.class`,
-    params: [f.pattern],
+    params: [f.name],
     result: 'i32',
-    build(b, pattern) {
-      const bits = bitsOf(b, f, pattern);
+    build(b, value) {
+      const bits = bitsOf(b, f, value);
       const magnitude = b.let(magnitudeOf(b, f, bits));
       b.if(b.gtU(magnitude, b.i64(f.infinity)), () =>
         b.return(b.select(isSignalingNan(b, f, bits), b.i32(1 << 8), b.i32(1 << 9))),

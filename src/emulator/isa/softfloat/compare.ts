@@ -2,19 +2,17 @@
 // operands, and give 0 where there is a NaN; only the flags are left to do.
 
 import type {FunctionDefinition} from '../expression.ts';
-import {bitsOf, type Format, NV, native, toNative} from './format.ts';
+import {bitsOf, type Format, NV, native} from './format.ts';
 import {raiseIfSignaling} from './unpack.ts';
 
 export function compareFunctions(f: Format): FunctionDefinition[] {
   return (['eq', 'lt', 'le'] as const).map((name) => ({
     name: `${f.name}.${name}`,
-    params: [f.pattern, f.pattern],
+    params: [f.name, f.name],
     result: 'i32',
     build(b, x, y) {
-      const left = b.let(toNative(b, f, x));
-      const right = b.let(toNative(b, f, y));
-      b.if(native(b, f, name, left, right), () => b.return(b.i32(1)));
-      b.if(b.or(native(b, f, 'ne', left, left), native(b, f, 'ne', right, right)), () => {
+      b.if(native(b, f, name, x, y), () => b.return(b.i32(1)));
+      b.if(b.or(native(b, f, 'ne', x, x), native(b, f, 'ne', y, y)), () => {
         if (name === 'eq') raiseIfSignaling(b, f, [bitsOf(b, f, x), bitsOf(b, f, y)]);
         else b.raise(b.i32(NV));
       });

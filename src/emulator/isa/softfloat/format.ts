@@ -1,12 +1,14 @@
 // The two binary interchange formats of IEEE 754-2019 (table 3.5) that the guest has, as parameters: every function of this folder is
-// written once and built for both. Inside a function the bits of either format are an i64; only the functions' own parameters
-// and results of binary32 are i32. Nothing here may hold a guest's float in a JavaScript number.
+// written once and built for both. Functions that instructions call take and give values of the format's own WebAssembly type, which are
+// moved bit by bit; the exact ones work on the bits of either format as an i64. Nothing here may hold a guest's float in a
+// JavaScript number.
 
 import type {Builder, Expr, LocalExpr, Operator} from '../expression.ts';
 
 export type Format = {
+  /** Also WebAssembly's type of its values. */
   readonly name: 'f32' | 'f64';
-  /** The type of a bit pattern in parameters and results. */
+  /** The integer type of as many bits. */
   readonly pattern: 'i32' | 'i64';
   readonly bits: number;
   /** Stored bits of the significand: without the hidden one. */
@@ -39,36 +41,35 @@ export const OF = 4;
 export const UF = 2;
 export const NX = 1;
 
-/** The bits of a parameter as an i64. */
-export function bitsOf(b: Builder, f: Format, pattern: LocalExpr): LocalExpr {
-  return f.pattern === 'i32' ? b.let(b.zext(pattern)) : pattern;
+/** The bits of a value as an i64. */
+export function bitsOf(b: Builder, f: Format, value: Expr): LocalExpr {
+  const pattern = patternOf(b, f, value);
+  return b.let(f.pattern === 'i32' ? b.zext(pattern) : pattern);
 }
 
-/** i64 bits as a result of the format's pattern type. */
-export function patternOf(b: Builder, f: Format, bits: Expr): Expr {
-  return f.pattern === 'i32' ? b.wrap(bits) : bits;
+/** The value with these bits, an i64. */
+export function fromBits(b: Builder, f: Format, bits: Expr): Expr {
+  return fromPattern(b, f, f.pattern === 'i32' ? b.wrap(bits) : bits);
 }
 
-/** A pattern as an operand of WebAssembly's own arithmetic. */
-export function toNative(b: Builder, f: Format, pattern: Expr): Expr {
+export function fromPattern(b: Builder, f: Format, pattern: Expr): Expr {
   return b.op(f.name === 'f32' ? 'f32.reinterpret_i32' : 'f64.reinterpret_i64', pattern);
 }
 
-/** The pattern of a native value. That of a NaN is arbitrary, except that it is a NaN's: it must never reach the guest. */
-export function fromNative(b: Builder, f: Format, value: Expr): Expr {
+/** The bits of a value in the integer type of its size. A NaN that the host's arithmetic made has arbitrary ones, and must never reach the guest. */
+export function patternOf(b: Builder, f: Format, value: Expr): Expr {
   return b.op(f.name === 'f32' ? 'i32.reinterpret_f32' : 'i64.reinterpret_f64', value);
 }
 
 /** significand × 2^exponent in native arithmetic: an integer of fractionBits + 1 bits taken as from 1 to 2; a small exponent. */
 export function nativeSignificand(b: Builder, f: Format, digits: Expr, exponent: Expr): Expr {
   const field = b.shl(b.add(exponent, b.i64(f.bias)), b.i64(f.fractionBits));
-  return toNative(b, f, patternOf(b, f, b.or(b.and(digits, b.i64(f.fractionMask)), field)));
+  return fromBits(b, f, b.or(b.and(digits, b.i64(f.fractionMask)), field));
 }
 
 /** The stored fraction of a native number, as an i64. */
 export function fractionOfNative(b: Builder, f: Format, value: Expr): Expr {
-  const pattern = fromNative(b, f, value);
-  return b.and(f.pattern === 'i32' ? b.zext(pattern) : pattern, b.i64(f.fractionMask));
+  return b.and(bitsOf(b, f, value), b.i64(f.fractionMask));
 }
 
 export function native(

@@ -3,13 +3,13 @@
 // - finite: neither OF (it would be an infinity) nor DZ nor NV, and the operands were no infinities or NaNs but in a division
 //   by infinity, whose result is zero;
 // - above the smallest normal number: not tiny, so no UF. Sums and square roots cannot underflow at all: a tiny sum is exact.
-// All else goes the exact way. No NaN that the host's arithmetic made gets out.
+// All else goes the exact way. No NaN that the host's arithmetic made gets out. inline.ts has the same in short, for the translator.
 
 import type {Builder, Expr, FunctionDefinition, LocalExpr} from '../expression.ts';
-import {BINARY32, BINARY64, bitsOf, type Format, fromNative, NX, native, patternOf, toNative} from './format.ts';
+import {BINARY32, BINARY64, bitsOf, type Format, fromBits, NX, native, patternOf} from './format.ts';
 
 type Result = {
-  value: Expr;
+  value: LocalExpr;
   /** The smallest magnitude that is safe. */
   lowest: bigint;
   rm: Expr;
@@ -20,12 +20,11 @@ type Result = {
 /** The operations as they are called: the fast path, then the exact function of i64 bits. */
 export function nativeFunctions(f: Format): FunctionDefinition[] {
   return [
-    binary(f, 'add', (b, x, y, sum) => sumIsExact(b, f, {left: toNative(b, f, x), right: toNative(b, f, y), sum})),
-    binary(f, 'sub', (b, x, y, difference) => {
-      const right = b.op(`${f.name}.neg`, toNative(b, f, y));
-      return sumIsExact(b, f, {left: toNative(b, f, x), right, sum: difference});
-    }),
-    binary(f, 'mul', (b, x, y) => productIsExact(b, f, x, y)),
+    binary(f, 'add', (b, x, y, sum) => sumIsExact(b, f, {left: x, right: y, sum})),
+    binary(f, 'sub', (b, x, y, difference) =>
+      sumIsExact(b, f, {left: x, right: b.op(`${f.name}.neg`, y), sum: difference}),
+    ),
+    binary(f, 'mul', (b, x, y) => productIsExact(b, f, patternOf(b, f, x), patternOf(b, f, y))),
     binary(f, 'div'),
     squareRoot(f),
     f === BINARY32 ? singleFusedMultiplyAdd() : doubleFusedMultiplyAdd(),
@@ -39,10 +38,10 @@ function binary(
 ): FunctionDefinition {
   return {
     name: `${f.name}.${name}`,
-    params: [f.pattern, f.pattern, 'i32'],
-    result: f.pattern,
+    params: [f.name, f.name, 'i32'],
+    result: f.name,
     build(b, x, y, rm) {
-      const value = b.let(native(b, f, name, toNative(b, f, x), toNative(b, f, y)));
+      const value = b.let(native(b, f, name, x, y));
       const lowest = name === 'mul' || name === 'div' ? f.hidden * 2n : 0n;
       returnIfSafe(b, f, {value, lowest, rm, ...(isExact && {isExact: () => isExact(b, x, y, value)})});
       const left = bitsOf(b, f, x);
@@ -57,10 +56,10 @@ function binary(
 function squareRoot(f: Format): FunctionDefinition {
   return {
     name: `${f.name}.sqrt`,
-    params: [f.pattern, 'i32'],
-    result: f.pattern,
+    params: [f.name, 'i32'],
+    result: f.name,
     build(b, x, rm) {
-      returnIfSafe(b, f, {value: native(b, f, 'sqrt', toNative(b, f, x)), lowest: 0n, rm});
+      returnIfSafe(b, f, {value: b.let(native(b, f, 'sqrt', x)), lowest: 0n, rm});
       returnExact(b, f, 'sqrt', bitsOf(b, f, x), rm);
     },
   };
@@ -69,8 +68,8 @@ function squareRoot(f: Format): FunctionDefinition {
 function fusedMultiplyAdd(f: Format): FunctionDefinition {
   return {
     name: `${f.name}.fma`,
-    params: [f.pattern, f.pattern, f.pattern, 'i32'],
-    result: f.pattern,
+    params: [f.name, f.name, f.name, 'i32'],
+    result: f.name,
     build(b, x, y, z, rm) {
       returnExact(b, f, 'fma', bitsOf(b, f, x), bitsOf(b, f, y), bitsOf(b, f, z), rm);
     },
@@ -87,10 +86,10 @@ function singleFusedMultiplyAdd(): FunctionDefinition {
   return {
     ...exact,
     build(b, x, y, z, rm) {
-      const [left, right, addend] = [x, y, z].map((pattern) => b.op('f64.promote_f32', toNative(b, BINARY32, pattern)));
+      const [left, right, addend] = [x, y, z].map((single) => b.op('f64.promote_f32', single));
       const product = b.let(b.op('f64.mul', left, right));
       const sum = b.let(b.op('f64.add', product, addend));
-      const lost = b.and(fromNative(b, BINARY64, sum), b.i64((1n << BigInt(lostBits)) - 1n));
+      const lost = b.and(patternOf(b, BINARY64, sum), b.i64((1n << BigInt(lostBits)) - 1n));
       b.if(b.ne(lost, b.i64(1n << BigInt(lostBits - 1))), () => {
         const value = b.let(b.op('f32.demote_f64', sum));
         const isExact = (): Expr => {
@@ -117,7 +116,7 @@ function doubleFusedMultiplyAdd(): FunctionDefinition {
   const lastExponentPlace = 62n;
   return {
     ...exact,
-    build(b, x, y, z, rm) {
+    build(b, left, right, addend, rm) {
       const fieldOf = (bits: Expr): LocalExpr =>
         b.let(b.and(b.shrU(bits, b.i64(f.fractionBits)), b.i64(f.exponentMax)));
       const digitsOf = (bits: Expr): Expr => b.or(b.and(bits, b.i64(f.fractionMask)), b.i64(f.hidden));
@@ -125,8 +124,8 @@ function doubleFusedMultiplyAdd(): FunctionDefinition {
         const sign = b.let(b.shrS(bits, b.i64(f.bits - 1)));
         return b.sub(b.xor(magnitude, sign), sign);
       };
-      const product = b.op('f64.mul', toNative(b, f, x), toNative(b, f, y));
-      const result = b.let(fromNative(b, f, b.op('f64.add', product, toNative(b, f, z))));
+      const sum = b.let(b.op('f64.add', b.op('f64.mul', left, right), addend));
+      const [x, y, z, result] = [left, right, addend, sum].map((value) => bitsOf(b, f, value));
       const [xField, yField, zField, resultField] = [x, y, z, result].map(fieldOf);
       // Of the last place of the product, as a field of a number with that last place.
       const unit = b.let(b.sub(b.add(xField, yField), b.i64(f.bias + f.fractionBits)));
@@ -138,31 +137,31 @@ function doubleFusedMultiplyAdd(): FunctionDefinition {
         const missing = b.let(signed(b.mul(digitsOf(x), digitsOf(y)), b.xor(x, y)));
         b.set(missing, b.add(missing, signed(b.shl(digitsOf(z), b.sub(zField, unit)), z)));
         b.set(missing, b.sub(missing, signed(b.shl(digitsOf(result), place), result)));
-        b.if(b.eqz(missing), () => b.return(result));
+        b.if(b.eqz(missing), () => b.return(sum));
         const halves = b.shl(signed(missing, missing), b.i64(1));
         const nearest = b.ltU(halves, b.shl(b.i64(1), place));
         const powerOfTwo = b.eqz(b.and(result, b.i64(f.fractionMask)));
         const inexact = b.and(b.accruedFlags(), b.i32(NX));
-        b.if(b.and(b.and(nearest, b.eqz(powerOfTwo)), inexact), () => b.return(result));
+        b.if(b.and(b.and(nearest, b.eqz(powerOfTwo)), inexact), () => b.return(sum));
       });
-      exact.build(b, x, y, z, rm);
+      returnExact(b, f, 'fma', x, y, z, rm);
     },
   };
 }
 
 function returnExact(b: Builder, f: Format, name: string, ...args: Expr[]): void {
-  b.return(patternOf(b, f, b.call('i64', `${f.name}.${name}Exact`, ...args)));
+  b.return(fromBits(b, f, b.call('i64', `${f.name}.${name}Exact`, ...args)));
 }
 
 /** Returns the value if its magnitude is finite and at least `lowest`, in RNE, with NX accrued or where it is exact. */
 export function returnIfSafe(b: Builder, f: Format, {value, lowest, rm, isExact}: Result): void {
-  const pattern = b.let(fromNative(b, f, value));
+  const pattern = b.let(patternOf(b, f, value));
   const like = (constant: bigint): Expr => b.constant(pattern, constant);
   const magnitude = b.and(pattern, like(f.signMask - 1n));
   const above = lowest === 0n ? magnitude : b.sub(magnitude, like(lowest));
   b.if(b.and(b.ltU(above, like(f.infinity - lowest)), b.eqz(rm)), () => {
-    b.if(b.and(b.accruedFlags(), b.i32(NX)), () => b.return(pattern));
-    if (isExact !== undefined) b.if(isExact(), () => b.return(pattern));
+    b.if(b.and(b.accruedFlags(), b.i32(NX)), () => b.return(value));
+    if (isExact !== undefined) b.if(isExact(), () => b.return(value));
   });
 }
 
@@ -174,7 +173,7 @@ function sumIsExact(b: Builder, f: Format, {left, right, sum}: {left: Expr; righ
   const rightPart = b.let(native(b, f, 'sub', sum, a));
   const leftPart = native(b, f, 'sub', sum, rightPart);
   const error = native(b, f, 'add', native(b, f, 'sub', a, leftPart), native(b, f, 'sub', c, rightPart));
-  const pattern = fromNative(b, f, error);
+  const pattern = patternOf(b, f, error);
   return b.eqz(b.shl(pattern, b.constant(pattern, 1)));
 }
 

@@ -1,5 +1,5 @@
 // Every floating-point function that generated code calls: exact in each rounding mode and flag, and deterministic, NaNs included.
-// `f32.` functions take and give i32 patterns, `f64.` ones i64; rm is an i32 from 0 to 4. Flags accrue by `raise`.
+// `f32.` functions take and give f32 values, `f64.` ones f64; rm is an i32 from 0 to 4. Flags accrue by `raise`.
 //   add sub mul div (x, y, rm)   sqrt (x, rm)   fma (x, y, z, rm)   min max (x, y)   eq lt le (x, y) → i32   class (x) → i32
 //   toI32 toU32 toI64 toU64 (x, rm) → i64   fromI32 fromU32 fromI64 fromU64 (i64, rm)   f64.fromF32 (x)   f32.fromF64 (x, rm)
 

@@ -16,11 +16,11 @@ const TARGETS = [
 export function toIntegerFunctions(f: Format): FunctionDefinition[] {
   return TARGETS.map((target) => ({
     name: `${f.name}.to${target.name}`,
-    params: [f.pattern, 'i32'],
+    params: [f.name, 'i32'],
     result: 'i64',
-    build(b, pattern, rm) {
-      const extended = (value: Expr): Expr => (target.bits === 32 ? b.sext32(value) : value);
-      const bits = bitsOf(b, f, pattern);
+    build(b, value, rm) {
+      const extended = (integer: Expr): Expr => (target.bits === 32 ? b.sext32(integer) : integer);
+      const bits = bitsOf(b, f, value);
       b.if(isNan(b, f, bits), () => {
         b.raise(b.i32(NV));
         b.return(extended(b.i64(target.positive)));
