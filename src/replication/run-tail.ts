@@ -4,6 +4,7 @@
 import {FtvmError} from '../errors.ts';
 import type {ControlReply, ControlRequest} from '../host/control-socket.ts';
 import type {Endpoint} from '../host/endpoint.ts';
+import type {Nic} from '../host/nic/nic.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';
 import {Follower} from '../session/follower.ts';
@@ -57,6 +58,8 @@ export type TailResult = {
 const SEARCH_INTERVAL_MS = 100;
 /** Between two attempts to reach the arbiter. */
 const RETRY_MS = 250;
+/** Of a NIC. */
+const EVERYTHING = {frames: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER};
 
 export async function runTail(world: World, options: TailOptions): Promise<TailResult> {
   return new Tail(world, options).run();
@@ -82,7 +85,9 @@ class Tail {
   readonly #world: World;
   readonly #claimant: string;
   readonly #name: string;
-  readonly #nics: readonly NicSpec[];
+  readonly #nicSpecs: readonly NicSpec[];
+  /** What is plugged in already. */
+  #nics: Nic[] | undefined;
   #followed: Followed | undefined;
   #live: LivePrimary | undefined;
   /** Promotion requests that came in by the control socket. */
@@ -93,7 +98,7 @@ class Tail {
   constructor(world: World, options: TailOptions) {
     this.#world = world;
     this.#options = options;
-    this.#nics = options.net.map(parseNicSpec);
+    this.#nicSpecs = options.net.map(parseNicSpec);
     this.#claimant = world.uniqueId();
     this.#name = `${world.processName} ${this.#claimant.slice(0, 8)}`;
     if (options.autoPromote && !options.sources.every(isRemote)) {
@@ -115,7 +120,7 @@ class Tail {
       for (let attempt = 0; ; attempt += 1) {
         const followed = remote ? await this.#findPrimary(attempt) : await this.#openFile();
         this.#followed = followed;
-        await this.#checkNics(followed);
+        await this.#plugIn(followed);
         if (signal.aborted) followed.drain();
         const {end, verdict} = await this.#follow(followed);
         const {verified, ended} = followed.follower.journal;
@@ -143,6 +148,7 @@ class Tail {
     } finally {
       signal.removeEventListener('abort', abort);
       control.close();
+      for (const nic of this.#nics ?? []) nic.close();
       for (const reply of this.#requests) reply({ok: false, message: 'the follower has ended'});
     }
   }
@@ -301,7 +307,7 @@ class Tail {
       {listen: listen === undefined ? undefined : parseEndpoint(listen, '--listen'), arbiter, timing},
       {path, lineageId: point.lineageId, generation, claimant: this.#claimant, note},
     );
-    const nics = await openNics(this.#world, this.#nics);
+    const nics = (this.#nics ??= await openNics(this.#world, this.#nicSpecs));
     const console = this.#world.openConsole(() => this.#live?.stop('stopped'));
     try {
       const {followers} = replicating;
@@ -315,29 +321,30 @@ class Tail {
       return await this.#live.run(signal);
     } finally {
       console.close();
-      for (const nic of nics) nic.close();
       await replicating.close('stopped');
       follower.close();
     }
   }
 
-  /** A backup that could not reach the network would save nobody. Throws FtvmError `usage`, and what `openNics` throws. */
-  async #checkNics({follower}: Followed): Promise<void> {
+  /**
+   * A backup that could not reach the network would save nobody: its NICs are plugged in from the start, hear and say nothing, so that
+   * what is wrong is known now, and nothing has to be waited for at the takeover. Throws FtvmError `usage`, and what `openNics` throws.
+   */
+  async #plugIn({follower}: Followed): Promise<void> {
     const {length: nicCount} = follower.header.config.nics;
-    matchNics(this.#nics, nicCount);
-    if (!this.#options.autoPromote) return;
-    if (this.#nics.length === nicCount) {
-      // Plugged in and out again: what cannot be had shall be known now, and not when the primary is dead.
-      for (const nic of await openNics(this.#world, this.#nics)) nic.close();
-      return;
+    matchNics(this.#nicSpecs, nicCount);
+    if (!this.#options.autoPromote || this.#nics !== undefined) return;
+    if (this.#nicSpecs.length !== nicCount) {
+      throw new FtvmError(
+        'usage',
+        `--auto-promote needs one --net for each of the guest's NICs, of which it has ${nicCount}`,
+        {
+          hint: 'Plug this host into the same network as the primary: --net stream:unix:/run/switch.sock.',
+        },
+      );
     }
-    throw new FtvmError(
-      'usage',
-      `--auto-promote needs one --net for each of the guest's NICs, of which it has ${nicCount}`,
-      {
-        hint: 'Plug this host into the same network as the primary: --net stream:unix:/run/switch.sock.',
-      },
-    );
+    this.#nics = await openNics(this.#world, this.#nicSpecs);
+    for (const nic of this.#nics) nic.onFrames(() => nic.take(EVERYTHING));
   }
 
   /** What the world gives a follower that goes live. */

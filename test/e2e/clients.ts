@@ -1,7 +1,7 @@
 // Clients of a Redis in a guest, from outside: one that counts over one connection and misses nothing, one that asks one thing after another.
 
 import assert from 'node:assert/strict';
-import {createConnection, type Socket} from 'node:net';
+import type {Socket} from 'node:net';
 import {setTimeout as sleep} from 'node:timers/promises';
 
 /** Says INCR over one connection, each time after the answer, and insists on what comes back. */
@@ -14,9 +14,8 @@ export class Counter {
   #longestGapMs = 0;
   last = 0;
 
-  async start(port: number): Promise<void> {
-    const socket = createConnection({host: '127.0.0.1', port, noDelay: true});
-    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  /** Over this connection. */
+  start(socket: Socket): void {
     this.#socket = socket;
     const broken = (why: string): void => {
       this.#failure ??= new Error(`the connection broke after ${this.last}: ${why}`);

@@ -6,20 +6,33 @@ import {FtvmProcess, runFtvm, type TemporaryFolder} from '../support/ftvm.ts';
 
 export const BOOT_TIMEOUT_MS = 90_000;
 
-/** Hosts, one after another: a primary, and a backup that becomes it. */
+/** Where a host is: what it is started with, where its guest's network card is plugged in, where it serves its log. */
+export type Place = {
+  /** Words in front of the command line. */
+  prefix?: readonly string[];
+  net: string;
+  listen: string;
+  /** For the primary and for the backup. */
+  flags?: readonly string[];
+};
+
+/** Hosts, one after another, in one place after another: a primary, and a backup that becomes it. */
 export class Hosts implements AsyncDisposable {
   readonly #folder: TemporaryFolder;
-  readonly #net: string;
+  readonly #places: readonly Place[];
   readonly #arbiter: string;
+  readonly #mac: string | undefined;
   readonly #former: FtvmProcess[] = [];
   #count = 0;
   #primary: {process: FtvmProcess; logPath: string; address: string} | undefined;
   #backup: {process: FtvmProcess; logPath: string} | undefined;
 
-  constructor(parts: {folder: TemporaryFolder; net: string}) {
+  /** `arbiter`: by default the folder. `mac`: the guest's, by default its own choice. */
+  constructor(parts: {folder: TemporaryFolder; places: readonly Place[]; arbiter?: string; mac?: string}) {
     this.#folder = parts.folder;
-    this.#net = parts.net;
-    this.#arbiter = `dir:${parts.folder.path}`;
+    this.#places = parts.places;
+    this.#arbiter = parts.arbiter ?? `dir:${parts.folder.path}`;
+    this.#mac = parts.mac;
   }
 
   get primary(): FtvmProcess {
@@ -34,11 +47,9 @@ export class Hosts implements AsyncDisposable {
 
   /** Starts a guest with this on its kernel's command line. */
   async power(guest: string, append: string): Promise<void> {
-    const logPath = this.#nextLog();
-    const process = new FtvmProcess([
-      ...['record', guest, '-o', logPath, '--append', append, '--net', this.#net],
-      ...['--listen', '127.0.0.1:0', '--arbiter', this.#arbiter],
-    ]);
+    const {logPath, start} = this.#next();
+    const card = this.#mac === undefined ? '' : `,mac=${this.#mac}`;
+    const process = start(['record', guest, '-o', logPath, '--append', append, '--arbiter', this.#arbiter], card);
     this.#primary = {process, logPath, address: ''};
     this.#primary.address = await addressOf(process);
   }
@@ -50,7 +61,7 @@ export class Hosts implements AsyncDisposable {
 
   /** Starts a backup and waits until it is one. */
   async addBackup(at: {address?: string} = {}): Promise<void> {
-    const process = this.#follow(at.address, ['--auto-promote', '--listen', '127.0.0.1:0']);
+    const process = this.#follow(at.address, ['--auto-promote']);
     await this.primary
       .waitFor(/backup joined: /, {stream: 'stderr', timeoutMs: BOOT_TIMEOUT_MS})
       .catch((error: Error) => {
@@ -88,20 +99,25 @@ export class Hosts implements AsyncDisposable {
   }
 
   #follow(address: string | undefined, argv: readonly string[]): FtvmProcess {
-    const logPath = this.#nextLog();
-    const source = `tcp://${address ?? this.#primary?.address}`;
-    const process = new FtvmProcess(['tail', source, '-o', logPath, '--net', this.#net, ...argv]);
+    const {logPath, start} = this.#next();
+    const process = start(['tail', `tcp://${address ?? this.#primary?.address}`, '-o', logPath, ...argv]);
     this.#backup = {process, logPath};
     return process;
   }
 
-  #nextLog(): string {
+  /** The next host: its log, and how something is started there. */
+  #next(): {logPath: string; start: (argv: readonly string[], card?: string) => FtvmProcess} {
+    const {net, listen, prefix = [], flags = []} = this.#places[this.#count % this.#places.length];
     this.#count += 1;
-    return this.#folder.join(`host-${this.#count}.ftlog`);
+    return {
+      logPath: this.#folder.join(`host-${this.#count}.ftlog`),
+      start: (argv, card = '') =>
+        new FtvmProcess([...argv, '--net', `${net}${card}`, '--listen', listen, ...flags], {prefix}),
+    };
   }
 }
 
 async function addressOf(process: FtvmProcess): Promise<string> {
-  const [, address] = await process.waitFor(/listening on (127\.0\.0\.1:\d+)/, {stream: 'stderr'});
+  const [, address] = await process.waitFor(/listening on (\S+:\d+)/, {stream: 'stderr'});
   return address;
 }

@@ -1,7 +1,7 @@
 // A switch with its uplink, hosts of a Redis guest on it, and clients outside: all without privileges.
 
 import assert from 'node:assert/strict';
-import {createConnection, createServer} from 'node:net';
+import {createConnection, createServer, type Socket} from 'node:net';
 import {askSwitchStatus} from '../../src/replication/switch-control.ts';
 import {FtvmProcess, TemporaryFolder} from '../support/ftvm.ts';
 import {skipUnless} from '../support/skip.ts';
@@ -51,7 +51,7 @@ export class Lan implements AsyncDisposable {
       forward,
     ]);
     const [said] = await network.waitFor(/plug in by|^error: .*\n.*/m, {stream: 'stderr'});
-    const hosts = new Hosts({folder, net: `stream:unix:${socketPath}`});
+    const hosts = new Hosts({folder, places: [{net: `stream:unix:${socketPath}`, listen: '127.0.0.1:0'}]});
     const lan = new Lan({folder, network, control: `${socketPath}.control`, port, hosts});
     if (said.startsWith('error: no uplink')) await lan[Symbol.asyncDispose]();
     skipUnless(context, !said.startsWith('error: no uplink'), said);
@@ -67,19 +67,23 @@ export class Lan implements AsyncDisposable {
   async boot(): Promise<void> {
     await this.hosts.power('debian-redis-server', APPEND);
     await this.hosts.primary.waitFor(/Ready to accept connections/, {timeoutMs: BOOT_TIMEOUT_MS});
-    await this.client.start(this.#port);
+    this.client.start(await this.#dial());
   }
 
   /** Another connection to Redis. */
   async connect(): Promise<Connection> {
-    const socket = createConnection({host: '127.0.0.1', port: this.#port, noDelay: true});
-    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-    return new Connection(socket);
+    return new Connection(await this.#dial());
   }
 
   /** How often the switch has seen a MAC move. */
   async moves(): Promise<number> {
     return (await askSwitchStatus(this.#control)).moves;
+  }
+
+  async #dial(): Promise<Socket> {
+    const socket = createConnection({host: '127.0.0.1', port: this.#port, noDelay: true});
+    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    return socket;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

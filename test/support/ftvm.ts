@@ -13,6 +13,8 @@ export interface FtvmOptions {
   readonly input?: string | Uint8Array;
   readonly environment?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  /** Words in front of the command line: what starts it, somewhere else. */
+  readonly prefix?: readonly string[];
   /** Files that it writes cannot grow beyond this: a full disk without privileges. */
   readonly fileLimitKibibytes?: number;
 }
@@ -51,10 +53,8 @@ export class FtvmProcess implements AsyncDisposable {
     this.#argv = argv;
     const {FORCE_COLOR: _forced, ...inherited} = process.env;
     const {fileLimitKibibytes: limit} = options;
-    const [command, ...words] =
-      limit === undefined
-        ? [process.execPath, entryPoint, ...argv]
-        : ['bash', '-c', `ulimit -f ${limit}; exec "$@"`, 'limited', process.execPath, entryPoint, ...argv];
+    const limited = limit === undefined ? [] : ['bash', '-c', `ulimit -f ${limit}; exec "$@"`, 'limited'];
+    const [command, ...words] = [...(options.prefix ?? []), ...limited, process.execPath, entryPoint, ...argv];
     this.child = spawn(command, words, {
       cwd: options.cwd,
       env: {...inherited, NO_COLOR: '1', ...options.environment},

@@ -54,7 +54,7 @@ export class NetworkNamespace implements Disposable {
 
   spawn(command: readonly string[]): ChildProcess {
     const [program, ...words] = [...this.prefix, ...command];
-    return spawn(program, words, {stdio: ['ignore', 'pipe', 'inherit']});
+    return spawn(program, words, {stdio: ['ignore', 'pipe', 'ignore']});
   }
 
   /** Puts this thread in here, until disposed of. */
