@@ -1,34 +1,53 @@
-// `npm run bench`: measures what docs/benchmarks.md states, on this machine and now. Progress goes to stderr; the table, or with
+// `npm run bench`: measures what docs/benchmarks.md states, on this machine and now. Progress goes to stderr; the tables, or with
 // --json the report, to stdout.
 
 import {mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {parseArgs} from 'node:util';
+import {JUDGED_PROGRAM, measureModes, measureSpeeds, QUICK_PROGRAMS, readPrograms} from './bare-programs.ts';
+import {bareSection} from './bare-section.ts';
 import type {Bench} from './bench-context.ts';
-import {measureDebian} from './debian.ts';
+import {measureBoot} from './boot.ts';
+import {bootSection} from './boot-section.ts';
+import {COLUMNS, type Column} from './column.ts';
+import {readDebianPrograms} from './debian-guest.ts';
+import {measureDebianPrograms, QUICK_DEBIAN_PROGRAMS} from './debian-programs.ts';
+import {debianProgramsSection} from './debian-programs-section.ts';
 import {writeDocument} from './document.ts';
 import {availableEngines} from './engines.ts';
-import {describeHost, formatHost} from './host-description.ts';
-import {JUDGED_PROGRAM, measureModes, measureSpeeds, QUICK_PROGRAMS, readPrograms} from './programs.ts';
+import {describeHost} from './host-description.ts';
 import {qemuVersion} from './qemu-run.ts';
-import {reportOf, tablesOf} from './report.ts';
-import {formatText} from './table.ts';
+import {formatReport, type Report, reportJson} from './report.ts';
+import {SECTION_NAMES, type Section, type SectionName} from './section.ts';
 
-const USAGE = `npm run bench -- [--quick] [--json] [--write]
+const USAGE = `npm run bench -- [--quick] [--only SECTION,…] [--programs NAME,…] [--columns NAME,…] [--repeat N] [--json] [--write]
 
-  --quick  one repetition, two programs, 10 s of idle time: under a minute
-  --json   print the report as JSON instead of tables
-  --write  put the tables into docs/benchmarks.md
+  --quick     one repetition, fewer programs, 10 s of idle time
+  --only      only these sections: ${SECTION_NAMES.join(', ')}
+  --programs  of the section debian-programs, only these: ${readDebianPrograms()
+    .map(({name}) => name)
+    .join(' ')}
+  --columns   of the section debian-programs, only these: ${Object.keys(COLUMNS).join(' ')}
+  --repeat    so many repetitions at most
+  --json      print the report as JSON instead of tables
+  --write     put the tables into docs/benchmarks.md
 `;
 
 const FULL = {repetitions: 3, idleS: 60};
 const QUICK = {repetitions: 1, idleS: 10};
 
+/** Seconds after the start at which a section shall be over: on a busy host it gets fewer repetitions. */
+const UNTIL_S: Readonly<Record<SectionName, number>> = {'debian-programs': 480, boot: 700, bare: 870};
+
 async function main(): Promise<void> {
   const {values} = parseArgs({
     options: {
       quick: {type: 'boolean', default: false},
+      only: {type: 'string'},
+      programs: {type: 'string'},
+      columns: {type: 'string'},
+      repeat: {type: 'string'},
       json: {type: 'boolean', default: false},
       write: {type: 'boolean', default: false},
       help: {type: 'boolean', short: 'h', default: false},
@@ -38,6 +57,11 @@ async function main(): Promise<void> {
     process.stdout.write(USAGE);
     return;
   }
+  const names = chosen(values.only, {from: SECTION_NAMES, option: '--only'}) ?? SECTION_NAMES;
+  const all = readDebianPrograms().map(({name}) => name);
+  const programs = chosen(values.programs, {from: all, option: '--programs'});
+  const everyColumn = Object.keys(COLUMNS) as Column[];
+  const columns = chosen(values.columns, {from: everyColumn, option: '--columns'}) ?? everyColumn;
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   const folder = mkdtempSync(join(tmpdir(), 'ftvm-bench-'));
@@ -45,8 +69,10 @@ async function main(): Promise<void> {
     const engines = availableEngines();
     const qemu = qemuVersion();
     const started = performance.now();
+    const how = values.quick ? QUICK : FULL;
     const bench: Bench = {
-      ...(values.quick ? QUICK : FULL),
+      ...how,
+      repetitions: values.repeat === undefined ? how.repetitions : Number(values.repeat),
       engines,
       defaultEngine: engines[engines.length - 1],
       qemu,
@@ -60,33 +86,64 @@ async function main(): Promise<void> {
       },
     };
     const host = describeHost(qemu);
-    if (qemu === undefined) process.stderr.write('qemu-system-riscv64 is not installed: no column QEMU\n');
-    const all = readPrograms();
-    const programs = values.quick ? all.filter(({name}) => QUICK_PROGRAMS.includes(name)) : all;
-    const judged = all.find(({name}) => name === JUDGED_PROGRAM);
-    if (judged === undefined) throw new Error(`bench/guests has no program ${JUDGED_PROGRAM}`);
-    const debian = await measureDebian(bench);
-    if (debian === undefined) {
-      process.stderr.write('there is no guest debian: no figures of it (build it with `ftvm guest build debian`)\n');
+    if (qemu === undefined) process.stderr.write('qemu-system-riscv64 is not installed: no columns of QEMU\n');
+    const sections: Section[] = [];
+    for (const name of names) {
+      const quickPrograms = values.quick ? QUICK_DEBIAN_PROGRAMS : undefined;
+      const section = await measure(bench, {name, columns, programs: programs ?? quickPrograms, quick: values.quick});
+      if (section !== undefined) sections.push(section);
+      else process.stderr.write('there is no guest debian: build it with `ftvm guest build debian`\n');
     }
-    const modes = await measureModes(bench, judged);
-    const speeds = await measureSpeeds(bench, programs);
-    const report = reportOf(
-      {speeds, modes, debian, idleS: bench.idleS},
-      {
-        command: ['npm run bench', ...(values.quick ? ['-- --quick'] : [])].join(' '),
-        date: new Date().toISOString().slice(0, 10),
-        host,
-        engines,
-        repetitions: bench.repetitions,
-      },
-    );
-    if (values.json) process.stdout.write(`${JSON.stringify(report, undefined, 2)}\n`);
-    else process.stdout.write(`${formatHost(host)}\n\n${tablesOf(report).map(formatText).join('\n')}`);
+    const report: Report = {
+      command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
+      date: new Date().toISOString().slice(0, 10),
+      host,
+      repetitions: bench.repetitions,
+      sections,
+    };
+    process.stdout.write(values.json ? reportJson(report) : formatReport(report));
     if (values.write) writeDocument(report);
   } finally {
     rmSync(folder, {recursive: true, force: true});
   }
+}
+
+/** Undefined where the guest that it needs is not there. */
+async function measure(
+  bench: Bench,
+  what: {name: SectionName; columns: readonly Column[]; programs: readonly string[] | undefined; quick: boolean},
+): Promise<Section | undefined> {
+  const {name, columns, programs: names, quick} = what;
+  const untilS = UNTIL_S[name];
+  switch (name) {
+    case 'debian-programs': {
+      const measured = await measureDebianPrograms(bench, {columns, names, untilS});
+      return measured && debianProgramsSection(measured);
+    }
+    case 'boot': {
+      const samples = await measureBoot(bench, {untilS});
+      return samples && bootSection(samples);
+    }
+    case 'bare': {
+      const all = readPrograms();
+      const program = all.find((candidate) => candidate.name === JUDGED_PROGRAM)!;
+      const programs = quick ? all.filter((candidate) => QUICK_PROGRAMS.includes(candidate.name)) : all;
+      const modes = await measureModes(bench, {program, untilS});
+      const speeds = await measureSpeeds(bench, {programs, untilS});
+      return bareSection({speeds, modes, engines: bench.engines});
+    }
+  }
+}
+
+/** The names of a list with commas. */
+function chosen<Name extends string>(
+  list: string | undefined,
+  {from, option}: {from: readonly Name[]; option: string},
+): Name[] | undefined {
+  const names = list?.split(',');
+  const unknown = names?.find((name) => !(from as readonly string[]).includes(name));
+  if (unknown !== undefined) throw new Error(`${option} ${unknown}: there are ${from.join(', ')}`);
+  return names && from.filter((name) => names.includes(name));
 }
 
 try {

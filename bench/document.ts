@@ -1,27 +1,28 @@
-// Puts a report between the two markers of docs/benchmarks.md. What stands around them is written by people.
+// Puts what was measured into docs/benchmarks.md, each section between its two markers. What stands around them is written by people.
 
 import {readFileSync, writeFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {formatHost} from './host-description.ts';
-import {type Report, tablesOf} from './report.ts';
+import type {Report} from './report.ts';
 import {formatMarkdown} from './table.ts';
 
 const DOCUMENT = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
-export const BEGIN = '<!-- begin: npm run bench -- --write -->';
-export const END = '<!-- end: npm run bench -- --write -->';
 
-export function writeDocument(report: Report): void {
-  const {date, host, command} = report;
+export function writeDocument({date, host, command, sections}: Report): void {
+  let text = readFileSync(DOCUMENT, 'utf8');
   const about = `${date}, \`${command}\`, on ${formatHost(host)}.\n`;
-  const body = [about, ...tablesOf(report).map(formatMarkdown)].join('\n');
-  writeFileSync(DOCUMENT, replaceBetweenMarkers(readFileSync(DOCUMENT, 'utf8'), body));
+  for (const {name, tables} of sections) {
+    text = replaceSection(text, {name, body: [about, ...tables.map(formatMarkdown)].join('\n')});
+  }
+  writeFileSync(DOCUMENT, text);
 }
 
-/** Throws when the markers are not there, once each and in order. */
-export function replaceBetweenMarkers(text: string, body: string): string {
-  const [before, rest, ...more] = text.split(BEGIN);
-  const [, after, ...evenMore] = (rest ?? '').split(END);
+/** Throws when the section's markers are not there, once each and in order. */
+export function replaceSection(text: string, {name, body}: {name: string; body: string}): string {
+  const [begin, end] = [`<!-- begin: ${name} -->`, `<!-- end: ${name} -->`];
+  const [before, rest, ...more] = text.split(begin);
+  const [, after, ...evenMore] = (rest ?? '').split(end);
   if (after === undefined || more.length > 0 || evenMore.length > 0)
-    throw new Error(`the document needs the lines ${BEGIN} and ${END}, once each`);
-  return `${before}${BEGIN}\n${body}${END}${after}`;
+    throw new Error(`the document needs the lines ${begin} and ${end}, once each`);
+  return `${before}${begin}\n${body}${end}${after}`;
 }

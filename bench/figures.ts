@@ -1,9 +1,7 @@
-// From samples to figures: what is judged, against which target, and what stands beside it.
+// What is judged: a figure, its target, and what stands beside it. All targets stand here.
 
-import type {Samples} from './debian.ts';
-import type {Engine} from './job.ts';
-import {JUDGED_PROGRAM, type ProgramModes, type ProgramSpeeds} from './programs.ts';
-import {ratioOf, type Spread, spreadOf} from './statistics.ts';
+import {type Spread, spreadOf} from './statistics.ts';
+import {formatNumber, type Table} from './table.ts';
 
 export type Target = {atLeast: number} | {atMost: number};
 export type Verdict = 'reached' | 'missed';
@@ -19,61 +17,28 @@ export type Figure = {
   qemuMode?: string;
 };
 
-export type Measured = {
-  speeds: readonly ProgramSpeeds[];
-  modes: ProgramModes;
-  debian: Samples | undefined;
-  idleS: number;
-};
-
-/** Of the issue that built the machine; idle replay is scaled to what was recorded. */
-export const TARGETS = {
-  interpreterMips: {atLeast: 250},
-  firstUserS: {atMost: 10},
-  recordingRatio: {atLeast: 0.97},
-  replayRatio: {atMost: 1},
-  idleReplayS: {atMost: 1},
-  bootLogBytes: {atMost: 20_000},
-  idleBytesPerS: {atMost: 200},
-  extraMemoryMb: {atMost: 250},
+/** Speed of ftvm while it records, as a multiple of QEMU's, per class of programs under Debian. */
+export const SPEED_TARGETS = {
+  integer: {tcg: {atLeast: 1}, rrRecord: {atLeast: 1.6}},
+  'floating point': {tcg: {atLeast: 2.5}, rrRecord: {atLeast: 2.5}},
+  'memory-bound': {tcg: {atLeast: 1}, rrRecord: {atLeast: 1}},
+  system: {tcg: {atLeast: 1.2}, rrRecord: {atLeast: 1.2}},
+  /** Wall time to the first user process. */
+  boot: {tcg: {atLeast: 0.8}, rrRecord: {atLeast: 1}},
 } as const;
 
-export function figuresOf(measured: Measured): Figure[] {
-  const {speeds, modes, debian} = measured;
-  const judged = speeds.find(({program}) => program.name === JUDGED_PROGRAM);
-  const figures: Figure[] = [];
-  if (judged !== undefined) {
-    figures.push({
-      name: `interpreter, program ${JUDGED_PROGRAM}`,
-      unit: 'MIPS',
-      ftvm: spreadOf(speedsOf(judged, 'interpreter')),
-      target: TARGETS.interpreterMips,
-      ...beside(judged.qemu, 'plain'),
-    });
-  }
-  figures.push(
-    {
-      name: `speed recorded ÷ without a log, ${JUDGED_PROGRAM}`,
-      unit: '×',
-      ftvm: ratioOf({numerator: modes.record.speed, denominator: modes.plain.speed}),
-      target: TARGETS.recordingRatio,
-    },
-    {
-      name: `replay time ÷ recording time, ${JUDGED_PROGRAM}`,
-      unit: '×',
-      ftvm: ratioOf({numerator: modes.replay.wallS, denominator: modes.record.wallS}),
-      target: TARGETS.replayRatio,
-    },
-    ...(debian === undefined ? [] : debianFigures(debian, measured.idleS)),
-  );
-  return figures.map(judge);
-}
-
-export function speedsOf(speeds: ProgramSpeeds, engine: Engine): number[] {
-  const values = speeds.engines.get(engine);
-  if (values === undefined) throw new Error(`${speeds.program.name} was not run with the ${engine}`);
-  return values;
-}
+export const TARGETS = {
+  interpreterMips: {atLeast: 250},
+  recordingRatio: {atLeast: 0.98},
+  replayRatio: {atMost: 1},
+  /** Of 60 s; scaled to what was recorded. */
+  idleReplayS: {atMost: 1},
+  firstInstructionS: {atMost: 0.3},
+  bootLogBytes: {atMost: 7000},
+  idleBytesPerS: {atMost: 100},
+  extraMemoryMb: {atMost: 250},
+  lagMs: {atMost: 20},
+} as const;
 
 /** The median decides. */
 export function judge(figure: Figure): Figure {
@@ -83,88 +48,43 @@ export function judge(figure: Figure): Figure {
   return {...figure, verdict: isReached ? 'reached' : 'missed'};
 }
 
-function debianFigures(debian: Samples, idleS: number): Figure[] {
-  const {userS, userCpuS, speed, wallS, cpuS, bootLogBytes, peakRssBytes, ramBytes} = debian;
-  const beyondRam = (values: readonly number[]) => values.map((bytes) => (bytes - ramBytes) / 1e6);
-  return [
-    {
-      name: 'Debian, command to first user process',
-      unit: 's',
-      ftvm: spreadOf(userS.record),
-      target: TARGETS.firstUserS,
-      ...beside(userS.qemu, 'plain'),
-    },
-    {
-      name: 'Debian, the same in CPU seconds',
-      unit: 's',
-      ftvm: spreadOf(userCpuS.record),
-      ...beside(userCpuS.qemu, 'plain'),
-    },
-    {
-      name: 'Debian, the same beside QEMU recording',
-      unit: 's',
-      ftvm: spreadOf(userS.record),
-      ...beside(userS.qemuRecord, 'rr=record'),
-    },
-    {
-      name: 'speed recorded ÷ without a log, boot',
-      unit: '×',
-      ftvm: ratioOf({numerator: speed.record, denominator: speed.plain}),
-      target: TARGETS.recordingRatio,
-    },
-    {
-      name: 'replay time ÷ recording time, boot',
-      unit: '×',
-      ftvm: ratioOf({numerator: wallS.replay, denominator: wallS.record}),
-      target: TARGETS.replayRatio,
-      ...(wallS.qemuRecord.length === 0
-        ? {}
-        : {
-            qemu: ratioOf({numerator: wallS.qemuReplay, denominator: wallS.qemuRecord}),
-            qemuMode: 'rr',
-          }),
-    },
-    {
-      name: 'replay ÷ recording of a boot, CPU seconds',
-      unit: '×',
-      ftvm: ratioOf({numerator: cpuS.replay, denominator: cpuS.record}),
-      target: TARGETS.replayRatio,
-    },
-    {
-      name: `replay of ${idleS} s of an idle shell`,
-      unit: 's',
-      ftvm: spreadOf(debian.idleReplayS),
-      target: {atMost: (TARGETS.idleReplayS.atMost * idleS) / 60},
-    },
-    {
-      name: 'log of a boot to the shell',
-      unit: 'B',
-      ftvm: spreadOf(bootLogBytes.record),
-      target: TARGETS.bootLogBytes,
-      ...beside(bootLogBytes.qemuRecord, 'rr=record'),
-    },
-    {
-      name: 'log of an idle shell',
-      unit: 'B/s',
-      ftvm: spreadOf(debian.idleBytesPerS),
-      target: TARGETS.idleBytesPerS,
-    },
-    {
-      name: 'peak memory beyond guest RAM, record',
-      unit: 'MB',
-      ftvm: spreadOf(beyondRam(peakRssBytes.record)),
-      target: TARGETS.extraMemoryMb,
-      ...beside(beyondRam(peakRssBytes.qemu), 'plain'),
-    },
-    {
-      name: 'peak memory beyond guest RAM, replay',
-      unit: 'MB',
-      ftvm: spreadOf(beyondRam(peakRssBytes.replay)),
-      target: TARGETS.extraMemoryMb,
-    },
-  ];
+export function beside(values: readonly number[], qemuMode: string): {qemu?: Spread; qemuMode?: string} {
+  return values.length === 0 ? {} : {qemu: spreadOf(values), qemuMode};
 }
 
-function beside(values: readonly number[], qemuMode: string): {qemu?: Spread; qemuMode?: string} {
-  return values.length === 0 ? {} : {qemu: spreadOf(values), qemuMode};
+/** Judged figures as a table; the column of QEMU only where there is something in it. */
+export function figureTable(title: string, figures: readonly Figure[]): Table {
+  const hasQemu = figures.some(({qemu}) => qemu !== undefined);
+  return {
+    title: `${title}: median (least–most) of ${repeated(figures.map(({ftvm}) => ftvm))}`,
+    columns: ['figure', 'ftvm', 'target', 'verdict', ...(hasQemu ? ['QEMU'] : [])],
+    rows: figures.map(({name, unit, ftvm, target, verdict, qemu, qemuMode}) => [
+      `${name}, ${unit}`,
+      formatSpread(ftvm),
+      target === undefined ? '' : formatTarget(target),
+      verdict ?? '',
+      ...(hasQemu ? [qemu === undefined ? '' : `${formatSpread(qemu)} ${qemuMode ?? ''}`.trim()] : []),
+    ]),
+  };
+}
+
+/** How often was measured: a busy host may have left time for fewer repetitions of some than of others. */
+export function repeated(spreads: readonly Spread[]): string {
+  const counts = spreads.map(({count}) => count);
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return least === most ? `${most}` : `${least} to ${most}`;
+}
+
+export function formatSpread({median, min, max, count}: Spread): string {
+  if (count === 1) return formatNumber(median);
+  return `${formatNumber(median)} (${formatNumber(min)}–${formatNumber(max)})`;
+}
+
+export function formatTarget(target: Target): string {
+  return 'atLeast' in target ? `≥ ${formatLimit(target.atLeast)}` : `≤ ${formatLimit(target.atMost)}`;
+}
+
+/** A limit is a round number: without the digits that it does not have. */
+function formatLimit(limit: number): string {
+  return String(Number(limit.toPrecision(3)));
 }

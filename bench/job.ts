@@ -1,10 +1,10 @@
 // What a measured process is asked to do, and what it says of itself afterwards. The same for ftvm and QEMU, so that whatever
 // compares them need not know which is which.
 
-/** How ftvm runs the guest: without a log, recording one, or replaying it. */
-export type FtvmMode = 'plain' | 'record' | 'replay';
-/** How QEMU runs it: plain TCG, or its own record and replay. */
-export type QemuMode = 'tcg' | 'rrRecord' | 'rrReplay';
+/** How ftvm runs the guest: without a log, recording one, recording with a backup attached, or replaying. */
+export type FtvmMode = 'plain' | 'record' | 'backup' | 'replay';
+/** How QEMU runs it: plain TCG, counting instructions, or its own record and replay. */
+export type QemuMode = 'tcg' | 'icount' | 'rrRecord' | 'rrReplay';
 
 /** A line of a scenario. Each leaves a mark with its name. */
 export type Step =
@@ -18,6 +18,8 @@ export type GuestSpec = {
   image: string;
   /** Added to the kernel's command line. */
   append?: string;
+  /** In place of the guest's own. */
+  initrdPath?: string;
   /** Whether the guest ends by itself after the last step, and is to be waited for. */
   endsItself: boolean;
 };
@@ -28,6 +30,10 @@ export type Engine = 'interpreter' | 'translator';
 export type Job =
   | {mode: 'plain'; guest: GuestSpec; steps: readonly Step[]}
   | {mode: 'record'; guest: GuestSpec; steps: readonly Step[]; logPath: string}
+  /** Recorded with a backup attached, which is a process of its own on this host. */
+  | {mode: 'backup'; guest: GuestSpec; steps: readonly Step[]; logPath: string}
+  /** That process: follows HOST:PORT, and ends with its primary. */
+  | {mode: 'follow'; endpoint: string; logPath: string}
   /** `marks`: positions at which a mark is wanted, by name. */
   | {mode: 'replay'; logPath: string; marks: readonly {name: string; position: string}[]};
 
@@ -40,6 +46,8 @@ export type Mark = {
   position?: string;
   /** Size of the log; recording only. */
   logBytes?: number;
+  /** What the backup has used; `backup` only. */
+  backupCpuS?: number;
   /** Resident memory at its highest so far; QEMU only. */
   peakRssBytes?: number;
 };
@@ -50,6 +58,10 @@ export type Run = {
   wallS: number;
   cpuS: number;
   peakRssBytes?: number;
+  /** How far the backup was behind, once it had joined, at even intervals; `backup` only. */
+  lagsMs?: readonly number[];
+  /** The backup's own run; `backup` only. */
+  backup?: Run;
   console: string;
 };
 
@@ -57,6 +69,12 @@ export type Run = {
 export function between(run: Run, from: string, to: string): {wallS: number; cpuS: number} {
   const [a, b] = [markOf(run, from), markOf(run, to)];
   return {wallS: b.wallS - a.wallS, cpuS: b.cpuS - a.cpuS};
+}
+
+/** Steps between two marks; undefined where they were not counted. */
+export function stepsBetween(run: Run, from: string, to: string): number | undefined {
+  const [a, b] = [markOf(run, from).position, markOf(run, to).position];
+  return a === undefined || b === undefined ? undefined : Number(BigInt(b) - BigInt(a));
 }
 
 export function markOf(run: Run, name: string): Mark {

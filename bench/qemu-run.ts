@@ -2,18 +2,16 @@
 // at a mark from /proc, at its end from a shell that waits for it.
 
 import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
-import {createReadStream, mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {createReadStream, mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {Mark, QemuMode, Run, Step} from './job.ts';
+import {childOf, usageOf} from './process-usage.ts';
 import {Scenario} from './scenario.ts';
 
 const QEMU = 'qemu-system-riscv64';
 /** Our extensions and no others. */
 const QEMU_CPU = 'rv64,h=off,v=off,zba=on,zbb=on,zbc=off,zbs=on,sstc=on,mmu=on,pmp=on';
-/** Of /proc/PID/stat: user and system time, in clock ticks of 10 ms (USER_HZ is 100 on every Linux architecture in use). */
-const UTIME_FIELD = 13;
-const TICKS_PER_SECOND = 100;
 
 export type QemuGuest = {
   kernel: string;
@@ -54,7 +52,7 @@ export async function runQemu(
   options.signal.addEventListener('abort', kill);
   process.once('exit', kill);
   const marks: Mark[] = [];
-  const look = () => ({wallS: (performance.now() - startedMs) / 1000, ...usageOfQemu(child.pid!)});
+  const look = () => ({wallS: (performance.now() - startedMs) / 1000, ...usageOf(childOf(child.pid!) ?? Number.NaN)});
   let stopped: Run | undefined;
   const scenario = new Scenario(options.steps, (step) => {
     marks.push({name: step.name, ...look()});
@@ -90,7 +88,12 @@ export async function runQemu(
 
 function argumentsOf(guest: QemuGuest, options: {mode: QemuMode; rrPath: string}): string[] {
   const {firmware, initrd, commandLine} = guest;
-  const rr = {tcg: undefined, rrRecord: 'record', rrReplay: 'replay'}[options.mode];
+  const icount = {
+    tcg: [],
+    icount: ['-icount', 'shift=1'],
+    rrRecord: ['-icount', `shift=1,rr=record,rrfile=${options.rrPath}`],
+    rrReplay: ['-icount', `shift=1,rr=replay,rrfile=${options.rrPath}`],
+  }[options.mode];
   return [
     ...['-machine', 'virt', '-cpu', QEMU_CPU, '-m', `${guest.ramBytes / 2 ** 20}M`],
     ...['-bios', firmware ?? 'none', '-kernel', guest.kernel],
@@ -98,23 +101,8 @@ function argumentsOf(guest: QemuGuest, options: {mode: QemuMode; rrPath: string}
     ...(commandLine === '' ? [] : ['-append', commandLine]),
     ...['-display', 'none', '-monitor', 'none', '-no-reboot', '-net', 'none'],
     ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
-    ...(rr === undefined ? [] : ['-icount', `shift=1,rr=${rr},rrfile=${options.rrPath}`]),
+    ...icount,
   ];
-}
-
-/** CPU seconds so far of the one child of the shell, and its peak memory; NaN when it has just ended. */
-function usageOfQemu(shellPid: number): {cpuS: number; peakRssBytes: number} {
-  try {
-    const [pid] = readFileSync(`/proc/${shellPid}/task/${shellPid}/children`, 'latin1').split(' ');
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The command's name stands in parentheses and may hold spaces.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const [user, system] = fields.slice(UTIME_FIELD - 2).map(Number);
-    const peak = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
-    return {cpuS: (user + system) / TICKS_PER_SECOND, peakRssBytes: Number(peak?.[1]) * 1024};
-  } catch {
-    return {cpuS: Number.NaN, peakRssBytes: Number.NaN};
-  }
 }
 
 /** The second line of `times`: user and system time of the children, as `1m2.34s`. */

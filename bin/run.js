@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // ftvm's entry point. It may be started by any Node, also a much older one: therefore plain JavaScript without static
 // imports of our own. It looks for a Node that is new enough (this one, or the one that `npm ci` pins in node_modules),
-// sets V8's flags, and only then imports the program: from source in a checkout, from dist/ in an installed package.
+// prepares V8, and only then imports the program: from source in a checkout, from dist/ in an installed package.
 
 import {spawn} from 'node:child_process';
 import {existsSync} from 'node:fs';
@@ -15,9 +15,6 @@ const OLDEST_NODE_MAJOR = 24;
 /** EXIT_CODES.unsupportedHost and EXIT_CODES.internal of src/errors.ts, which an old Node cannot read. */
 const EXIT_UNSUPPORTED_HOST = 114;
 const EXIT_INTERNAL = 125;
-
-/** V8 flags of the whole program. They must be set before the first module that they concern is compiled. */
-const V8_FLAGS = ['--experimental-wasm-branch-hinting'];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const pinnedNode = `${root}node_modules/.bin/node`;
@@ -38,12 +35,8 @@ if (Number.parseInt(process.versions.node, 10) >= OLDEST_NODE_MAJOR) {
 }
 
 async function start() {
-  if (V8_FLAGS.length > 0) {
-    const {setFlagsFromString} = await import('node:v8');
-    for (const flag of V8_FLAGS) setFlagsFromString(flag);
-  }
-  const {enableCompileCache} = await import('node:module');
-  enableCompileCache();
+  const {prepareV8} = await import('./prepare-v8.js');
+  prepareV8();
   dieWithParent();
   const source = new URL('../src/cli/main.ts', import.meta.url);
   const compiled = new URL('../dist/cli/main.js', import.meta.url);

@@ -1,5 +1,6 @@
-// Rebuilds the benchmark programs and writes programs.json: digests, checksums, and how many instructions each takes, as QEMU
-// counts them (-icount). The descriptions are kept by hand. Needs riscv64-linux-gnu-gcc and qemu-system-riscv64.
+// Rebuilds the benchmark programs and writes programs.json: digests, checksums, and how many instructions each takes. Those on bare
+// metal are counted by QEMU (-icount); the Linux program is run by it under Debian. The descriptions are kept by hand. Needs
+// riscv64-linux-gnu-gcc, qemu-system-riscv64 and the guest `debian`.
 
 import {execFileSync} from 'node:child_process';
 import {createHash} from 'node:crypto';
@@ -7,6 +8,8 @@ import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {findDebian, guestRunning, readDebianPrograms, stepsOf} from '../debian-guest.ts';
+import {runQemu} from '../qemu-run.ts';
 
 const folder = fileURLToPath(new URL('./', import.meta.url));
 const manifestFile = join(folder, 'programs.json');
@@ -16,10 +19,7 @@ try {
   execFileSync(join(folder, 'build.sh'));
   execFileSync(join(folder, 'build.sh'), [counting, '-DCOUNT_INSTRUCTIONS']);
   for (const program of manifest.programs) {
-    program.file = `bin/${program.name}.elf`;
-    const bytes = readFileSync(join(folder, program.file));
-    program.sizeBytes = bytes.length;
-    program.sha256 = createHash('sha256').update(bytes).digest('hex');
+    Object.assign(program, artefact(`bin/${program.name}.elf`));
     const machine = ['-machine', 'virt', '-cpu', 'rv64,h=off,zbc=off', '-icount', 'shift=0,sleep=off', '-bios', 'none'];
     const kernel = ['-kernel', join(counting, `${program.name}.elf`)];
     const output = execFileSync(
@@ -36,8 +36,36 @@ try {
     program.checksum = match![3];
     console.log(match![0]);
   }
+  await updateLinux(counting);
 } finally {
   rmSync(counting, {recursive: true, force: true});
 }
 manifest.compiler = execFileSync('riscv64-linux-gnu-gcc', ['--version'], {encoding: 'utf8'}).split('\n')[0];
-writeFileSync(manifestFile, `${JSON.stringify(manifest, undefined, 2)}\n`);
+write();
+
+function artefact(file: string): {file: string; sizeBytes: number; sha256: string} {
+  const bytes = readFileSync(join(folder, file));
+  return {file, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex')};
+}
+
+async function updateLinux(scratch: string): Promise<void> {
+  Object.assign(manifest.linux, artefact('bin/linux'));
+  // Read again by what makes the guest, with checksums that match any.
+  for (const program of manifest.linux.programs) program.checksum = '';
+  write();
+  const debian = await findDebian();
+  if (debian === undefined) throw new Error('there is no guest debian: build it with `ftvm guest build debian`');
+  const programs = readDebianPrograms();
+  const {qemu} = guestRunning(programs, {debian, folder: scratch});
+  const {signal} = new AbortController();
+  const run = await runQemu(qemu, {mode: 'tcg', steps: stepsOf(programs), rrPath: '', signal});
+  for (const program of manifest.linux.programs) {
+    program.checksum = new RegExp(`^${program.name}: checksum ([0-9a-f]{16})`, 'm').exec(run.console)?.[1];
+    if (program.checksum === undefined) throw new Error(`${program.name} is missing in ${run.console}`);
+    console.log(`${program.name}: checksum ${program.checksum}`);
+  }
+}
+
+function write(): void {
+  writeFileSync(manifestFile, `${JSON.stringify(manifest, undefined, 2)}\n`);
+}

@@ -1,9 +1,11 @@
 // The benchmarks' tables, as text and as Markdown, and where they go in the document.
 
 import assert from 'node:assert/strict';
-import {BEGIN, END, replaceBetweenMarkers} from '../../bench/document.ts';
-import {formatSpread, formatTarget} from '../../bench/report.ts';
+import {replaceSection} from '../../bench/document.ts';
+import {formatSpread, formatTarget} from '../../bench/figures.ts';
 import {formatMarkdown, formatNumber, formatText} from '../../bench/table.ts';
+
+const [BEGIN, END] = ['<!-- begin: boot -->', '<!-- end: boot -->'];
 
 const TABLE = {
   title: 'A title',
@@ -67,14 +69,14 @@ describe('tables of the benchmarks', () => {
 describe('the document of the benchmarks', () => {
   it('is replaced between its markers, again and again', () => {
     const text = `before\n${BEGIN}\nold\n${END}\nafter\n`;
-    const once = replaceBetweenMarkers(text, 'new\n');
+    const once = replaceSection(text, {name: 'boot', body: 'new\n'});
     assert.equal(once, `before\n${BEGIN}\nnew\n${END}\nafter\n`);
-    assert.equal(replaceBetweenMarkers(once, 'new\n'), once);
+    assert.equal(replaceSection(once, {name: 'boot', body: 'new\n'}), once);
   });
 
   for (const text of ['nothing', `${BEGIN}\n`, `${END}\n${BEGIN}\n`, `${BEGIN}\n${BEGIN}\n${END}\n`]) {
     it(`is left alone when it reads ${JSON.stringify(text)}`, () => {
-      assert.throws(() => replaceBetweenMarkers(text, 'new\n'), /needs the lines/);
+      assert.throws(() => replaceSection(text, {name: 'boot', body: 'new\n'}), /needs the lines/);
     });
   }
 });

@@ -16,10 +16,6 @@ const QEMU_RAM_BYTES = 128 * 2 ** 20;
 
 export type Program = {name: string; description: string; file: string; instructions: number; checksum: string};
 
-/** When the two parts shall be over, of a run of eight minutes. */
-const MODES_UNTIL_S = 350;
-const SPEEDS_UNTIL_S = 480;
-
 /** The one whose speed is judged and recorded: loads, stores, branches and arithmetic in the proportions of ordinary code. */
 export const JUDGED_PROGRAM = 'sort';
 /** Those of a quick run. */
@@ -36,11 +32,14 @@ export function readPrograms(): Program[] {
 }
 
 /** Every program without a log, on every engine and QEMU. */
-export async function measureSpeeds(bench: Bench, programs: readonly Program[]): Promise<ProgramSpeeds[]> {
+export async function measureSpeeds(
+  bench: Bench,
+  {programs, untilS}: {programs: readonly Program[]; untilS: number},
+): Promise<ProgramSpeeds[]> {
   const all = programs.map((program): ProgramSpeeds => {
     return {program, engines: new Map(bench.engines.map((engine) => [engine, []])), qemu: []};
   });
-  await repeat(bench, {untilS: SPEEDS_UNTIL_S}, async (repetition) => {
+  await repeat(bench, {untilS}, async (repetition) => {
     for (const {program, engines, qemu} of all) {
       for (const engine of bench.engines) {
         bench.progress(`${program.name}, ${engine}`, repetition);
@@ -55,7 +54,10 @@ export async function measureSpeeds(bench: Bench, programs: readonly Program[]):
 }
 
 /** One program without a log, recorded, and replayed, by turns. */
-export async function measureModes(bench: Bench, program: Program): Promise<ProgramModes> {
+export async function measureModes(
+  bench: Bench,
+  {program, untilS}: {program: Program; untilS: number},
+): Promise<ProgramModes> {
   const none = (): ModeSamples => ({speed: [], wallS: [], cpuS: []});
   const modes: ProgramModes = {plain: none(), record: none(), replay: none()};
   const take = (samples: ModeSamples, run: Run) => {
@@ -64,7 +66,7 @@ export async function measureModes(bench: Bench, program: Program): Promise<Prog
   };
   const logPath = join(bench.folder, 'program.ftlog');
   const engine = bench.defaultEngine;
-  await repeat(bench, {untilS: MODES_UNTIL_S}, async (repetition) => {
+  await repeat(bench, {untilS}, async (repetition) => {
     bench.progress(`${program.name} without a log, recorded, replayed`, repetition);
     const plain = await runPlain(bench, {program, engine});
     take(modes.plain, plain);

@@ -1,0 +1,68 @@
+// The guest `debian` with the benchmark programs in it: the same kernel and firmware, and its initrd with a second archive behind it,
+// which Linux unpacks as well (Documentation/driver-api/early-userspace/buffer-format.rst). The programs are run by its /init.
+
+import {readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {encodeCpio} from '../src/guests/cpio.ts';
+import {FIRST_PROCESS_MARKER} from '../src/guests/debian/init-script.ts';
+import {type ResolvedGuest, resolveGuest} from '../src/guests/manifest.ts';
+import type {GuestSpec, Step} from './job.ts';
+import type {QemuGuest} from './qemu-run.ts';
+
+export const DEBIAN = 'debian';
+const GUESTS = fileURLToPath(new URL('./guests/', import.meta.url));
+
+/** What a program stresses; `short` has no time to be translated. */
+export type ProgramClass = 'short' | 'integer' | 'floating point' | 'memory-bound' | 'system';
+export type DebianProgram = {name: string; class: ProgramClass; description: string; checksum: string};
+export type DebianGuest = {ftvm: GuestSpec; qemu: QemuGuest};
+
+type Manifest = {linux: {file: string; programs: DebianProgram[]}};
+
+export function readDebianPrograms(): DebianProgram[] {
+  return manifest().linux.programs;
+}
+
+/** Undefined where no guest `debian` is built. */
+export function findDebian(): Promise<ResolvedGuest | undefined> {
+  return resolveGuest(DEBIAN).catch(() => undefined);
+}
+
+/** The guest that runs these programs, one after the other, and ends. Its initrd is written into `folder`. */
+export function guestRunning(
+  programs: readonly DebianProgram[],
+  {debian, folder}: {debian: ResolvedGuest; folder: string},
+): DebianGuest {
+  const {images, paths, commandLine, ramBytes} = debian;
+  const initrdPath = join(folder, 'bench-initrd.cpio');
+  const bytes = readFileSync(join(GUESTS, manifest().linux.file));
+  const archive = encodeCpio([
+    {kind: 'directory', path: 'usr/local', mode: 0o755},
+    {kind: 'directory', path: 'usr/local/bin', mode: 0o755},
+    {kind: 'file', path: 'usr/local/bin/bench', mode: 0o755, bytes},
+  ]);
+  writeFileSync(initrdPath, Buffer.concat([images.initrd!, archive]));
+  // A process each, as a user would start them: what one has mapped is no burden to the next.
+  const append = `ftvm.run="${programs.map(({name}) => `bench ${name}`).join(';')}"`;
+  return {
+    ftvm: {image: DEBIAN, append, initrdPath, endsItself: true},
+    qemu: {...paths, initrd: initrdPath, commandLine: `${commandLine} ${append}`, ramBytes, endsItself: true},
+  };
+}
+
+/** The marks of a run: `user`, and `NAME begins` and `NAME` of each program. A wrong checksum never comes. */
+export function stepsOf(programs: readonly DebianProgram[]): Step[] {
+  return [
+    {name: 'firmware', waitFor: 'OpenSBI v'},
+    {name: 'user', waitFor: FIRST_PROCESS_MARKER},
+    ...programs.flatMap(({name, checksum}) => [
+      {name: `${name} begins`, waitFor: `${name}: begin`},
+      {name, waitFor: `${name}: checksum ${checksum}`},
+    ]),
+  ];
+}
+
+function manifest(): Manifest {
+  return JSON.parse(readFileSync(join(GUESTS, 'programs.json'), 'utf8')) as Manifest;
+}

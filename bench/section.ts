@@ -1,0 +1,16 @@
+// A part of what is measured: what it found, as figures that are judged, tables for people and data for programs.
+
+import type {Figure} from './figures.ts';
+import type {Table} from './table.ts';
+
+export type Section = {
+  name: SectionName;
+  figures: readonly Figure[];
+  tables: readonly Table[];
+  /** Whatever else a program might want to know; it becomes JSON. */
+  data: object;
+};
+
+/** In the order in which they are measured. */
+export const SECTION_NAMES = ['debian-programs', 'boot', 'bare'] as const;
+export type SectionName = (typeof SECTION_NAMES)[number];

@@ -1,0 +1,3 @@
+// The types of prepare-v8.js, which is JavaScript because an installed package runs it as it is.
+
+export function prepareV8(): void;
