@@ -54,12 +54,12 @@ function describe(status: SessionStatus): string[] {
   if (status.role === 'follower') {
     return [
       `${status.backup ? 'backup' : 'follower'}, generation ${status.generation}, primary ${status.primary}`,
-      `position ${status.position}, ${status.digests} digests agreed`,
+      `position ${status.position}${status.paused ? ', paused' : ''}, ${status.digests} digests agreed`,
     ];
   }
   return [
     `primary, generation ${status.generation}, ${status.standing}`,
-    `position ${status.position}, ${status.writtenThrough} records, ${status.unreleasedOutputs} outputs not released`,
+    `position ${status.position}${status.paused ? ', paused' : ''}, ${status.writtenThrough} records, ${status.unreleasedOutputs} outputs not released`,
     ...status.followers.map(
       ({name, eligible, lagSteps, lagMs, datagramsSilentMs}) =>
         `${eligible ? 'backup' : 'follower'} ${name}: ${lagSteps} steps, ${lagMs} ms behind${datagramsSilentMs === undefined ? ', no heartbeat datagrams' : ''}`,

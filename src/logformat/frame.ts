@@ -2,7 +2,7 @@
 // payload (a CBOR sequence of records, RFC 8742) and one closing byte. Little-endian.
 //
 // | offset | size | field                                                                       |
-// |      0 |    1 | 0xb1: frame, format version 1                                               |
+// |      0 |    1 | 0xb1: a frame                                                               |
 // |      1 |    1 | reserved: 0                                                                 |
 // |      2 |    2 | records in the payload, 1 to 65,535                                         |
 // |      4 |    4 | payload length, bytes, 1 to MAX_PAYLOAD_BYTES                               |

@@ -2,7 +2,7 @@
 // is taken for what it bounds. docs/log-format.md repeats them; a test holds the two together.
 
 /** Version of the whole format: preamble, frames, records, state file. Any change to the bytes raises it. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** Bytes of a log file before its first frame; the same in every version. */
 export const PREAMBLE_BYTES = 80;

@@ -96,7 +96,9 @@ const RECORD_SHAPES: {[K in Exclude<LogRecord['kind'], 'input'>]: Shape} = {
   }),
   output: shape<Body<'output'>>(1, {through: u63, lengthBytes: safeUint, digest: bytes(16, 16)}),
   digest: shape<Body<'digest'>>(2, {digest: bytes(16, 32)}),
-  control: shape<Body<'control'>>(3, {action: oneOf(['pause', 'resume', 'powerOff', 'snapshot', 'promote'])}),
+  control: shape<Body<'control'>>(3, {
+    action: oneOf(['pause', 'resume', 'powerOff', 'snapshot', 'promote', 'quiesce']),
+  }),
   takeover: shape<Body<'takeover'>>(4, {generation: uint(UINT32_MAX, 1), by: name, releasedThrough: u63}),
   joined: shape<Body<'joined'>>(5, {generation: uint(UINT32_MAX, 1), backup: name}),
   end: shape<Body<'end'>>(6, {

@@ -36,7 +36,7 @@ export type LogHeader = {
   controlSocket: string | null;
 };
 
-export type ControlAction = 'pause' | 'resume' | 'powerOff' | 'snapshot' | 'promote';
+export type ControlAction = 'pause' | 'resume' | 'powerOff' | 'snapshot' | 'promote' | 'quiesce';
 
 /** Why a log ends. `halted`: the guest ended, with `ending`. `stopped`: the recorder was told to (resumable). `handedOver`: a
  *  backup carries on, and its `takeover` record follows. `superseded`: this side lost its generation and is no primary. */

@@ -151,9 +151,20 @@ export class LivePrimary {
         this.#primary.source.finish('handedOver');
         return {ok: true, role: 'handing over', position: String(position)};
       }
+      case 'pause':
+        if (request['quiesce'] === true) await this.#primary.quiesce();
+        else await this.#primary.pause();
+        return {ok: true, ...this.#standing()};
+      case 'resume':
+        this.#primary.resume();
+        return {ok: true, ...this.#standing()};
       default:
         return {ok: false, message: `a primary does not know the command ${request.command}`};
     }
+  }
+
+  #standing(): {position: string; paused: boolean} {
+    return {position: String(this.#primary.machine.position), paused: this.#primary.paused};
   }
 
   #status(): SessionStatus {
@@ -164,7 +175,7 @@ export class LivePrimary {
       role: 'primary',
       generation: replication?.generation ?? this.#generation,
       standing: replication?.standing ?? 'alone',
-      position: String(position),
+      ...this.#standing(),
       writtenThrough: String(writtenThrough),
       unreleasedOutputs: Number(emittedThrough - releasedThrough),
       bytesByCause: this.#primary.journal.bytesByCause,

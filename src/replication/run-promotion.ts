@@ -4,13 +4,14 @@
 import {existsSync} from 'node:fs';
 import {hostname} from 'node:os';
 import {FtvmError} from '../errors.ts';
-import {askControl, type ControlReply, controlSocketPath, controlState} from '../host/control-socket.ts';
+import type {ControlReply} from '../host/control-socket.ts';
 import type {LogHeader} from '../logformat/record.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';
 import {FileFeed} from '../session/file-feed.ts';
 import {Follower} from '../session/follower.ts';
 import {thisHost} from '../session/recording.ts';
 import type {Arbiter} from './arbiter.ts';
+import {askIfRunning} from './ask-session.ts';
 import {parseEndpoint} from './endpoint.ts';
 import {LivePrimary, type LiveRun, Replicating} from './live-run.ts';
 import {longestLog} from './longest-log.ts';
@@ -49,8 +50,8 @@ type Chosen = PromotionOptions & {logPath: string};
 
 export async function runPromotion(world: World, asked: PromotionOptions): Promise<PromotionResult> {
   for (const path of asked.logPaths) {
-    const answered = await askRunning(path, asked.dryRun);
-    if (answered !== undefined) return answered;
+    const reply = await askIfRunning(path, {command: asked.dryRun ? 'status' : 'promote'});
+    if (reply !== undefined) return {kind: 'asked', reply};
   }
   const logPath = await longestLog(asked.logPaths, asked.note);
   const options: Chosen = {...asked, logPath};
@@ -66,17 +67,6 @@ export async function runPromotion(world: World, asked: PromotionOptions): Promi
   } finally {
     control.close();
   }
-}
-
-/** Asks the session that writes or follows this log, if one runs. */
-async function askRunning(logPath: string, dryRun: boolean): Promise<PromotionResult | undefined> {
-  for (const path of [controlSocketPath(logPath), controlSocketPath(`${logPath}.follower`)]) {
-    if ((await controlState(path)) !== 'alive') continue;
-    const reply = await askControl(path, {command: dryRun ? 'status' : 'promote'});
-    if (!reply.ok) throw refused(reply);
-    return {kind: 'asked', reply};
-  }
-  return undefined;
 }
 
 async function promoteFile(
@@ -157,6 +147,7 @@ async function promoteFile(
         entropy: (lengthBytes) => world.entropy(lengthBytes),
         by: world.processName,
       });
+      if (primary.paused) note(`the guest is paused: ftvm resume ${from.path} lets it go on`);
       live = new LivePrimary({primary, replicating, generation, by: world.processName});
       onLive(live);
       return {kind: 'carriedOn', from: position, live: await live.run(signal), logPath: from.path, newLineage};
@@ -204,11 +195,4 @@ async function newLineageOf(options: Chosen): Promise<Awaited<ReturnType<typeof 
 function recorderIsDead(header: LogHeader): boolean {
   const {host} = header;
   return host.hostname === hostname() && host.bootId !== '' && thisHost().bootId !== '';
-}
-
-function refused(reply: ControlReply): FtvmError {
-  const text = typeof reply['message'] === 'string' ? reply['message'] : 'the session refused';
-  const code = typeof reply['code'] === 'string' ? reply['code'] : 'alreadyRunning';
-  const hint = typeof reply['hint'] === 'string' ? {hint: reply['hint']} : {};
-  return new FtvmError(code === 'usage' ? 'usage' : 'alreadyRunning', text, hint);
 }

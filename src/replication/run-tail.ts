@@ -315,6 +315,7 @@ class Tail {
       this.#live = new LivePrimary({primary, replicating, generation, by: this.#world.processName});
       const {position} = follower.machine;
       note(`live from position ${position}, generation ${generation}`);
+      if (primary.paused) note(`the guest is paused: ftvm resume ${path} lets it go on`);
       const tookMs = this.#requestedMs === undefined ? 0 : this.#world.nowMs() - this.#requestedMs;
       for (const reply of this.#requests) reply({ok: true, role: 'primary', position: String(position), tookMs});
       this.#requests = [];
@@ -364,11 +365,17 @@ class Tail {
           generation: follower?.journal.generation ?? 0,
           backup: this.#followed !== undefined && follower !== undefined && this.#isBackup(this.#followed),
           primary: channel === undefined ? 'file' : channel.end === undefined ? 'connected' : 'lost',
+          paused: follower?.journal.paused ?? false,
           position: String(follower?.machine.position ?? 0n),
           digests: follower?.journal.verified.digests ?? 0,
         };
       case 'promote':
         return this.#promoteNow();
+      case 'pause':
+      case 'resume':
+        throw new FtvmError('usage', 'this session follows the guest, it does not run it', {
+          hint: "Ask the one that does: by the primary's log.",
+        });
       default:
         return {ok: false, message: `a follower does not know the command ${request.command}`};
     }

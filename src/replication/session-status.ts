@@ -1,8 +1,6 @@
 // What a running session says of itself when its control socket is asked for `status`. Positions and ordinals are decimal strings.
 
-import {existsSync} from 'node:fs';
-import {FtvmError} from '../errors.ts';
-import {askControl, controlSocketPath, controlState} from '../host/control-socket.ts';
+import {askSession} from './ask-session.ts';
 
 export type FollowerStatus = {
   name: string;
@@ -23,6 +21,8 @@ export type SessionStatus =
       generation: number;
       /** `alone`, `protected` by a backup, `removing` one, `unconfirmed` after a stand-still, `superseded`. */
       standing: string;
+      /** By the user. */
+      paused: boolean;
       position: string;
       /** Ordinal of the last record in the log. */
       writtenThrough: string;
@@ -37,26 +37,13 @@ export type SessionStatus =
       /** Whether it is the one whose acknowledgements gate outputs. */
       backup: boolean;
       primary: 'file' | 'connected' | 'lost';
+      paused: boolean;
       position: string;
       digests: number;
     };
 
 /** Asks the session that writes or follows this log. Throws FtvmError `peerVanished` when none runs. */
 export async function askStatus(logPath: string): Promise<SessionStatus> {
-  for (const path of [controlSocketPath(logPath), controlSocketPath(`${logPath}.follower`)]) {
-    if ((await controlState(path)) !== 'alive') continue;
-    const {ok, ...status} = await askControl(path, {command: 'status'});
-    if (!ok)
-      throw new FtvmError(
-        'alreadyRunning',
-        typeof status['message'] === 'string' ? status['message'] : 'the session is starting',
-      );
-    return status as unknown as SessionStatus;
-  }
-  throw new FtvmError('peerVanished', `no session writes or follows ${logPath}`, {
-    hint: existsSync(logPath)
-      ? 'The recorder is dead or ended: ftvm replay shows which, ftvm promote carries it on.'
-      : 'There is no such file either.',
-    details: {path: logPath},
-  });
+  const {ok: _, ...status} = await askSession(logPath, {command: 'status'});
+  return status as unknown as SessionStatus;
 }

@@ -24,6 +24,8 @@ export class CheckJournal implements Journal {
   rtcOffsetNs = 0n;
   /** The generation that writes the log: 1, and one more for each takeover. */
   generation = 1;
+  /** Whether the user has paused the guest. */
+  paused = false;
   /** The backup that joined last. */
   lastJoined: string | undefined;
   /** What the last `end` record said, while nothing follows it. */
@@ -80,6 +82,10 @@ export class CheckJournal implements Journal {
     switch (record.kind) {
       case 'input':
         if (record.input.kind === 'rtc') this.rtcOffsetNs = record.input.offsetNs;
+        return;
+      case 'control':
+        if (record.action === 'pause') this.paused = true;
+        if (record.action === 'resume') this.paused = false;
         return;
       case 'takeover':
         this.generation = record.generation;

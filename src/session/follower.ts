@@ -1,7 +1,6 @@
 // A follower: the session that keeps up with somebody else's log, ready to carry it on. `tail` is one, and so is every promotion in
 // its first part: drain the log to its last boundary; then the same machine gets a live source and a journal that writes.
 
-import type {Input} from '../emulator/input.ts';
 import type {MachineInterface} from '../emulator/machine-interface.ts';
 import {FtvmError} from '../errors.ts';
 import type {Console} from '../host/console.ts';
@@ -35,10 +34,6 @@ export type FollowerOptions = {
   onDigest?: (position: bigint, digest: Uint8Array) => void;
   signal?: AbortSignal;
 };
-
-/** A wait that a promotion makes up for by letting mtime leap; after a longer one only the RTC moves (DESIGN 3). */
-const LONGEST_LEAP_NS = 60_000_000_000n;
-const NS_PER_TICK = 100n;
 
 export class Follower {
   readonly machine: MachineInterface;
@@ -166,8 +161,10 @@ export class Follower {
       releasedThrough,
       held,
       coveredThrough: this.#journal.coveredThrough,
+      epoch: {epochNs: this.header.config.epochNs, rtcOffsetNs: this.#journal.rtcOffsetNs},
+      paused: this.#journal.paused,
     });
-    primary.source.deliverFirst(this.#timeGap(parts.clock));
+    if (!this.#journal.paused) primary.catchUpTime();
     for (const output of held) this.#addresses.observe(output);
     parts.nics.forEach((port, nic) => {
       for (const frame of this.#addresses.announcements(nic)) port.send(frame);
@@ -177,18 +174,5 @@ export class Follower {
 
   close(): void {
     this.#closeMachine();
-  }
-
-  /** What the guest's clocks must learn of the time that passed since the log's end. */
-  #timeGap(clock: HostClock): Input[] {
-    const {machine, header} = this;
-    if (header.config.clock === 'virtual') return [];
-    const offsetNs = this.#journal.rtcOffsetNs;
-    const guestNs = header.config.epochNs + offsetNs + machine.mtime * NS_PER_TICK;
-    const gapNs = clock.wallNs() - guestNs;
-    if (gapNs <= 0n) return [];
-    if (gapNs > LONGEST_LEAP_NS) return [{kind: 'rtc', offsetNs: offsetNs + gapNs}];
-    const {stepsPerTick} = machine;
-    return [{kind: 'clock', ticks: machine.mtime + gapNs / NS_PER_TICK, stepsPerTick}];
   }
 }

@@ -39,6 +39,14 @@ export type LiveSourceParts = {
   slowdownMs(): number;
 };
 
+/** A wish that the guest stand still. */
+export type Hold = {
+  /** Only when all that it asked of the host is answered. */
+  drained: boolean;
+  /** Called at the boundary where it stands. */
+  reached(): void;
+};
+
 export class LiveSource implements Source {
   readonly #parts: LiveSourceParts;
   readonly #wakeup = new Wakeup();
@@ -51,6 +59,9 @@ export class LiveSource implements Source {
   /** The FLUSH that waits for the disks. */
   #barrier: {done: boolean} | undefined;
   #first: Input[] = [];
+  /** The guest stands still at the next boundary, or does so already: until it is released. */
+  #holding = false;
+  #holds: (Hold & {resolve(): void})[] = [];
 
   constructor(parts: LiveSourceParts) {
     this.#parts = parts;
@@ -70,6 +81,22 @@ export class LiveSource implements Source {
     this.#first.push(...inputs);
   }
 
+  /** The guest stands still, at the next boundary or where it stands, until `release`. Resolves when `reached` was called, or it was released before. */
+  hold({drained, reached}: Hold): Promise<void> {
+    return new Promise((resolve) => {
+      this.#holding = true;
+      this.#holds.push({drained, reached, resolve});
+      this.#wakeup.signal();
+    });
+  }
+
+  release(): void {
+    this.#holding = false;
+    for (const {resolve} of this.#holds) resolve();
+    this.#holds = [];
+    this.#wakeup.signal();
+  }
+
   /** The guest stands still until the promise resolves; then time goes on where it stood. */
   pause(until: Promise<void>): void {
     this.#pausedUntil = until;
@@ -80,13 +107,21 @@ export class LiveSource implements Source {
     this.#measure(machine);
     await breathe();
     await this.#slowDown();
-    if (this.#first.length > 0) {
-      const inputs = this.#first;
-      this.#first = [];
-      return {inputs, until: machine.position};
-    }
     for (;;) {
       if (this.#end !== undefined) return this.#end;
+      if (this.#holding) {
+        this.#reachHolds(machine);
+        const inputs = this.#holds.length > 0 ? this.#answers(machine) : [];
+        if (inputs.length > 0) return {inputs, until: machine.position};
+        await this.#wakeup.wait(undefined);
+        this.#forgetTime();
+        continue;
+      }
+      if (this.#first.length > 0) {
+        const inputs = this.#first;
+        this.#first = [];
+        return {inputs, until: machine.position};
+      }
       if (this.#pausedUntil !== undefined) {
         await this.#standStill();
         continue;
@@ -107,15 +142,20 @@ export class LiveSource implements Source {
     return this.#slice(machine, correction === undefined ? [] : [correction]);
   }
 
+  #reachHolds(machine: MachineInterface): void {
+    const {disks, entropyBytes} = machine.pendingRequests();
+    const drained = entropyBytes === 0 && disks.every((requests) => requests.length === 0);
+    const reached = this.#holds.filter((hold) => drained || !hold.drained);
+    this.#holds = this.#holds.filter((hold) => !reached.includes(hold));
+    for (const hold of reached) {
+      hold.reached();
+      hold.resolve();
+    }
+  }
+
   /** What has come since: completions first, as their requests are older than anything typed now. */
   #arrived(machine: MachineInterface): Input[] {
-    const inputs: Input[] = [];
-    const {disks, entropyBytes} = machine.pendingRequests();
-    disks.forEach((requests, disk) => {
-      const count = this.#completable(requests);
-      if (count > 0) inputs.push({kind: 'disk', disk, count, status: 'ok'});
-    });
-    if (entropyBytes > 0) inputs.push({kind: 'entropy', bytes: this.#parts.entropy(entropyBytes)});
+    const inputs = this.#answers(machine);
     const room = Math.min(machine.consoleRoomBytes, this.#parts.console.pendingBytes, CONSOLE_INPUT_LIMIT_BYTES);
     if (room > 0) inputs.push({kind: 'console', bytes: this.#parts.console.take(room)});
     const {nicBacklogs} = machine;
@@ -125,6 +165,18 @@ export class LiveSource implements Source {
       const frames = port.take(PACKET_INPUT_LIMITS);
       if (frames.length > 0) inputs.push({kind: 'packet', nic, frames});
     });
+    return inputs;
+  }
+
+  /** What disks and the entropy device answer now. */
+  #answers(machine: MachineInterface): Input[] {
+    const inputs: Input[] = [];
+    const {disks, entropyBytes} = machine.pendingRequests();
+    disks.forEach((requests, disk) => {
+      const count = this.#completable(requests);
+      if (count > 0) inputs.push({kind: 'disk', disk, count, status: 'ok'});
+    });
+    if (entropyBytes > 0) inputs.push({kind: 'entropy', bytes: this.#parts.entropy(entropyBytes)});
     return inputs;
   }
 
@@ -210,6 +262,11 @@ export class LiveSource implements Source {
     const until = this.#pausedUntil;
     await Promise.race([until, this.#ended.promise]);
     if (this.#pausedUntil === until) this.#pausedUntil = undefined;
+    this.#forgetTime();
+  }
+
+  /** The guest stood still: its time goes on where it stood. */
+  #forgetTime(): void {
     this.#clock = undefined;
     this.#sliceStart = undefined;
   }

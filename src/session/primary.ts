@@ -7,8 +7,9 @@ import type {Console} from '../host/console.ts';
 import type {HostClock} from '../host/monotonic-clock.ts';
 import type {Nic} from '../host/nic/nic.ts';
 import type {LogWriter} from '../logformat/log-writer.ts';
-import type {EndReason} from '../logformat/record.ts';
+import type {ControlAction, EndReason} from '../logformat/record.ts';
 import type {OutputDigest, StateDigest} from './digests.ts';
+import {type GuestEpoch, timeGap} from './guest-time.ts';
 import {LiveSource} from './live-source.ts';
 import {LogSink, type LogStore} from './log-sink.ts';
 import {OutputGate} from './output-gate.ts';
@@ -61,6 +62,9 @@ export type PrimaryParts = {
   held: readonly Output[];
   /** Ordinal of the last output that a record of the log covers already. */
   coveredThrough: bigint;
+  epoch: GuestEpoch;
+  /** The guest was paused where the log ends, and stays so. */
+  paused: boolean;
 };
 
 export class Primary {
@@ -71,6 +75,8 @@ export class Primary {
   readonly #sink: LogSink;
   readonly #gate: OutputGate;
   readonly #session: Session;
+  #paused: boolean;
+  #rtcOffsetNs: bigint;
 
   constructor(parts: PrimaryParts) {
     this.#parts = parts;
@@ -115,6 +121,9 @@ export class Primary {
         update: () => this.followersChanged(),
       },
     });
+    this.#rtcOffsetNs = parts.epoch.rtcOffsetNs;
+    this.#paused = parts.paused;
+    if (parts.paused) void this.source.hold({drained: false, reached: () => {}});
   }
 
   get journal(): RecordJournal {
@@ -146,12 +155,66 @@ export class Primary {
     // From here on nothing new happens; followers hear of the end by its record.
     if (this.#sink.failure !== undefined) throw this.#sink.failure;
     const ending = end.kind === 'halted' ? end.ending : null;
-    this.#journal.end(this.machine, {kind: 'end', position: this.machine.position, reason: endReason(end), ending});
+    this.#journal.appendBoundary(this.machine, {
+      kind: 'end',
+      position: this.machine.position,
+      reason: endReason(end),
+      ending,
+    });
     await this.#sink.drained();
     await this.#parts.followers.caughtUp(this.#sink.writtenThrough);
     this.#gate.update();
     await this.#parts.file.close();
     return end;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** The guest stands still from the next boundary on, until it is resumed, whoever carries it on meanwhile: resolves there. */
+  async pause(): Promise<void> {
+    if (this.#paused) return;
+    await this.source.hold({
+      drained: false,
+      reached: () => {
+        if (!this.#paused) this.#appendControl('pause');
+        this.#paused = true;
+      },
+    });
+  }
+
+  /**
+   * Pauses the guest, answers what it has asked of disks and the entropy device, and lets every output leave: resolves when nothing
+   * is in flight any more, and the log up to there is on the disks here and at the backup.
+   */
+  async quiesce(): Promise<void> {
+    await this.pause();
+    await this.source.hold({drained: true, reached: () => this.#appendControl('quiesce')});
+    await this.#durable();
+  }
+
+  /** The guest goes on, and learns what time it is. */
+  resume(): void {
+    if (this.#paused) {
+      this.#appendControl('resume');
+      this.catchUpTime();
+    }
+    this.#paused = false;
+    this.source.release();
+  }
+
+  /** Before anything else the guest learns how much time has passed without it. */
+  catchUpTime(): void {
+    const {clock, clockMode, epoch} = this.#parts;
+    if (clockMode === 'virtual') return;
+    const inputs = timeGap(this.machine, {...epoch, rtcOffsetNs: this.#rtcOffsetNs}, clock);
+    for (const input of inputs) if (input.kind === 'rtc') this.#rtcOffsetNs = input.offsetNs;
+    this.source.deliverFirst(inputs);
+  }
+
+  #appendControl(action: ControlAction): void {
+    this.#journal.appendBoundary(this.machine, {kind: 'control', position: this.machine.position, action});
   }
 
   /** Begins to send the machine's state to a follower that joins late. */

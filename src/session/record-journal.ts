@@ -112,8 +112,8 @@ export class RecordJournal implements Journal {
     return this.#append(record);
   }
 
-  /** The last records: outputs that wait, a digest, the end; and everything goes to the log. */
-  end(machine: MachineInterface, record: Extract<LogRecord, {kind: 'end'}>): void {
+  /** A boundary that somebody will come back to: outputs that wait, a digest, the record; and everything goes to the log. */
+  appendBoundary(machine: MachineInterface, record: Extract<LogRecord, {kind: 'end' | 'control'}>): void {
     if (!this.#outputDigest.empty) this.#appendOutput(machine.position, this.#clock.nowNs());
     this.#appendDigest(machine);
     this.#append(record);

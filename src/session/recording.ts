@@ -90,6 +90,8 @@ export async function powerOn(parts: {
     releasedThrough: 0n,
     held: [],
     coveredThrough: 0n,
+    epoch: {epochNs: header.config.epochNs, rtcOffsetNs: 0n},
+    paused: false,
   });
 }
 

@@ -127,6 +127,7 @@ const anyBody: fc.Arbitrary<LogRecord> = fc.oneof(
       'resume' as const,
       'powerOff' as const,
       'snapshot' as const,
+      'quiesce' as const,
       'promote' as const,
     ),
   }),

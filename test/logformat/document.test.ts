@@ -36,6 +36,16 @@ describe('the golden log', () => {
     );
   });
 
+  it('of an older format is refused by a reader that says which it wants', () => {
+    for (let version = 1; version < limits.FORMAT_VERSION; version += 1) {
+      const old = new Uint8Array(readFileSync(goldenPath(version)));
+      assert.throws(
+        () => readLog(old),
+        new RegExp(`log format version ${version}, this ftvm reads ${limits.FORMAT_VERSION}`),
+      );
+    }
+  });
+
   it('is explained by the document, byte by byte, where it shows it', () => {
     const lines = [...DOCUMENT.matchAll(/^ {4}([0-9a-f]{4}) {2}((?:[0-9a-f]{2} ?)+)(?: {2,}\S.*)?$/gm)];
     assert.ok(lines.length > 20, 'the worked example was not found');

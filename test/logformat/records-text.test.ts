@@ -18,7 +18,7 @@ describe(`records as text, seed ${SEED}`, () => {
     assert.equal(lines.at(-1), '    16  @4611686018427387904  end halted: power-off, code 7');
     assert.match(
       recordToLine(SAMPLE_RECORDS[0], {ordinal: 1n}),
-      /^ {5}1 {2}@0 +header format 1, .*linux 4094 MiB.*lineage a0a1a2/,
+      /^ {5}1 {2}@0 +header format 2, .*linux 4094 MiB.*lineage a0a1a2/,
     );
   });
 

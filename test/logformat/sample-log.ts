@@ -56,7 +56,7 @@ export const SAMPLE_RECORDS: readonly LogRecord[] = [
   {kind: 'digest', position: 6_000_000_000n, digest: ramp(32, 0x20)},
   {kind: 'joined', position: 6_000_000_000n, generation: 1, backup: 'beta'},
   {kind: 'control', position: 6_000_000_000n, action: 'pause'},
-  {kind: 'control', position: 6_000_000_010n, action: 'promote'},
+  {kind: 'control', position: 6_000_000_000n, action: 'quiesce'},
   {kind: 'end', position: 6_000_000_010n, reason: 'handedOver', ending: null},
   {kind: 'takeover', position: 6_000_000_010n, generation: 2, by: 'beta', releasedThrough: 14n},
   {kind: 'snapshot', position: 6_000_000_010n, part: 0, parts: 1, bytes: ramp(40)},

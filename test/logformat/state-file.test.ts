@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import {PAGE_BYTES, type PagedMemory} from '../../src/emulator/paged-memory.ts';
 import {StateTable} from '../../src/emulator/state-table.ts';
 import {FtvmError} from '../../src/errors.ts';
+import {FORMAT_VERSION} from '../../src/logformat/limits.ts';
 import {couldBeState, decodeState, StateDecoder} from '../../src/logformat/state-decoder.ts';
 import {encodeState, type StateHeader, ZERO_PAGE} from '../../src/logformat/state-file.ts';
 import {SEED} from './arbitrary-records.ts';
@@ -26,7 +27,7 @@ describe(`the state file, seed ${SEED}`, () => {
   it('gives back the state, with zero pages and absent pages told apart', () => {
     const machine = makeMachine();
     const saved = decodeState(encodeState(machine, HEADER));
-    assert.deepEqual(saved.header, {...HEADER, formatVersion: 1, position: 123n, outputOrdinal: 45n});
+    assert.deepEqual(saved.header, {...HEADER, formatVersion: FORMAT_VERSION, position: 123n, outputOrdinal: 45n});
     assert.deepEqual(
       saved.entries.map(({name, type, bytes}) => [name, type, bytes]),
       machine.state.entries.map((entry) => [entry.name, entry.type, entry.read().slice()]),

@@ -4,6 +4,7 @@
 import {DatagramReceiver, nameOfDatagram} from '../../src/replication/authentication.ts';
 import {FollowerLink} from '../../src/replication/follower-link.ts';
 import {PrimaryReplication} from '../../src/replication/primary-replication.ts';
+import {type Hold, LiveSource} from '../../src/session/live-source.ts';
 import {OutputGate} from '../../src/session/output-gate.ts';
 import {RecordJournal} from '../../src/session/record-journal.ts';
 import type {Fault} from './faults.ts';
@@ -69,6 +70,11 @@ export const CANARIES: readonly Canary[] = [
     name: 'a backup that is heard, and acknowledges nothing, is waited for',
     faults: ['channelHeld'],
     plant: () => replace(FollowerLink.prototype, 'owesForMs', {get: () => 0}),
+  },
+  {
+    name: 'a paused guest runs on',
+    faults: ['guestPaused', 'handOver'],
+    plant: () => replace(LiveSource.prototype, 'hold', {value: async ({reached}: Hold) => reached()}),
   },
   {
     name: 'removing a backup consumes no generation',

@@ -16,16 +16,18 @@ export type Life = {
   goesOn: boolean;
 };
 
-/** What a log says of its last generation: who became its backup, if anybody did. */
-export type Standing = {generation: number; backup: string | undefined};
+/** What a log says of its last generation: who became its backup, if anybody did; and whether the guest is paused. */
+export type Standing = {generation: number; backup: string | undefined; paused: boolean};
 
 export function readStanding(log: Uint8Array | undefined): Standing | undefined {
   let standing: Standing | undefined;
   for (const {records} of frames(log)) {
     for (const record of records) {
-      if (record.kind === 'header') standing = {generation: 1, backup: undefined};
-      if (record.kind === 'takeover') standing = {generation: record.generation, backup: undefined};
-      if (record.kind === 'joined') standing = {generation: record.generation, backup: record.backup};
+      if (record.kind === 'header') standing = {generation: 1, backup: undefined, paused: false};
+      if (standing === undefined) continue;
+      if (record.kind === 'takeover') standing = {...standing, generation: record.generation, backup: undefined};
+      if (record.kind === 'joined') standing = {...standing, generation: record.generation, backup: record.backup};
+      if (record.kind === 'control') standing = {...standing, paused: record.action !== 'resume'};
     }
   }
   return standing;
@@ -36,6 +38,7 @@ export async function checkLife(life: Life): Promise<{violations: string[]; line
   const lines = checkShown(life.shown, violations);
   for (const {name, alive, primary, log} of life.hosts) {
     const emitted = await replayLog(name, log, violations);
+    checkPauses(name, log, violations);
     if (!primary || !alive || !life.goesOn) continue;
     for (const [number, hash] of lines) {
       if (emitted.get(number) !== hash)
@@ -76,6 +79,19 @@ function checkRedundancy(name: string, log: Uint8Array | undefined, life: Life, 
   const standing = readStanding(log);
   const backup = life.hosts.find(({processName}) => standing?.backup?.startsWith(`${processName} `) === true);
   if (backup?.alive !== true || backup.name === name) violations.push(`${name} has no backup at the end`);
+}
+
+/** A paused guest takes no step, and hears of nothing but what it had asked for. */
+function checkPauses(name: string, log: Uint8Array | undefined, violations: string[]): void {
+  let pausedAt: bigint | undefined;
+  for (const {records} of frames(log)) {
+    for (const record of records) {
+      const asked = record.kind !== 'input' || record.input.kind === 'disk' || record.input.kind === 'entropy';
+      if (pausedAt !== undefined && (record.position !== pausedAt || !asked))
+        violations.push(`${name} goes on at ${record.position}, though it was paused at ${pausedAt}`);
+      if (record.kind === 'control') pausedAt = record.action === 'resume' ? undefined : record.position;
+    }
+  }
 }
 
 /** Runs a log through session code; the lines that its guest emitted. */

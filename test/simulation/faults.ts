@@ -1,5 +1,6 @@
 // What can go wrong in a simulated life, and how it passes.
 
+import type {ControlRequest} from '../../src/host/control-socket.ts';
 import type {Random} from './random.ts';
 import {CRASH_POINTS} from './simulated-disk.ts';
 import type {Host, SimulatedNetwork} from './simulated-world.ts';
@@ -17,6 +18,8 @@ export type Fault =
   | 'cutOneWay'
   /** What the channel carries is held back, one way or both; datagrams get through: the guest must go on. */
   | 'channelHeld'
+  /** A person pauses the guest, until the faults are over. */
+  | 'guestPaused'
   /** The channel alone is left. */
   | 'datagramsBlocked'
   /** Old heartbeats come again and again, also when their sender is long dead. */
@@ -44,6 +47,7 @@ export const ALL_FAULTS: readonly Fault[] = [
   'cut',
   'cutOneWay',
   'channelHeld',
+  'guestPaused',
   'datagramsBlocked',
   'datagramsReplayed',
   'slow',
@@ -63,12 +67,14 @@ export type FaultContext = {
   random: Random;
   /** SIGTERM. */
   stop(process: SimulatedProcess): void;
+  /** Says it to every host's control socket. */
+  ask(request: ControlRequest): void;
   /** Starts a backup on the host, which has lost its process. */
   restart(): void;
 };
 
 export function inject(fault: Fault, host: Host, context: FaultContext): void {
-  const {network, time, random, stop, restart} = context;
+  const {network, time, random, stop, restart, ask} = context;
   const hosts = [...network.hosts.values()];
   const others = hosts.filter((other) => other !== host);
   switch (fault) {
@@ -110,6 +116,9 @@ export function inject(fault: Fault, host: Host, context: FaultContext): void {
       network.cut(a.name, b.name, {channel: true, oneWay: random.unit() < 0.5});
       return;
     }
+    case 'guestPaused':
+      ask({command: 'pause', quiesce: random.unit() < 0.5});
+      return;
     case 'datagramsBlocked':
       network.datagrams.blocked = true;
       return;

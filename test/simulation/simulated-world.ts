@@ -3,6 +3,7 @@
 
 import {FtvmError} from '../../src/errors.ts';
 import type {Console} from '../../src/host/console.ts';
+import type {ControlReply, ControlRequest} from '../../src/host/control-socket.ts';
 import type {Endpoint} from '../../src/host/endpoint.ts';
 import type {Link} from '../../src/replication/link.ts';
 import type {Message} from '../../src/replication/messages.ts';
@@ -31,6 +32,8 @@ export type Host = {
   files: Map<string, SimulatedFile>;
   listeners: Map<number, (link: Link) => void>;
   links: Set<SimulatedLink>;
+  /** The control socket of its process. */
+  control: ((request: ControlRequest) => Promise<ControlReply>) | undefined;
   /** Its process is killed when it reaches this point for the `left`th time. */
   crash: {point: CrashPoint; left: number} | undefined;
 };
@@ -68,6 +71,7 @@ export class SimulatedNetwork {
       files: new Map(),
       listeners: new Map(),
       links: new Set(),
+      control: undefined,
       crash: undefined,
     };
     this.hosts.set(name, host);
@@ -100,6 +104,7 @@ export class SimulatedNetwork {
     host.process.state = 'dead';
     host.crash = undefined;
     host.listeners.clear();
+    host.control = undefined;
     for (const link of host.links) {
       link.abandon();
       if (!silently && !this.holdsBack(host.name, link.other?.host.name ?? ''))
@@ -159,7 +164,10 @@ export class SimulatedNetwork {
         }),
       openConsole: () => new SimulatedConsole(this, host, process),
       openNic: () => Promise.reject(new FtvmError('usage', 'the toy machine has no NIC')),
-      control: async () => ({close: () => {}}),
+      control: async (_path, handle) => {
+        if (process.state !== 'dead') host.control = handle;
+        return {close: () => {}};
+      },
       buildMachine: async (header) => ({machine: new ToyMachine(header.config.stepsPerTick), close: () => {}}),
     };
   }

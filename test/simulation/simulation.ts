@@ -2,6 +2,7 @@
 // at the end (issue: no output that was released is lost or contradicted, one releasing machine a generation, the survivor goes on).
 
 import type {FtvmError} from '../../src/errors.ts';
+import type {ControlRequest} from '../../src/host/control-socket.ts';
 import {LivePrimary, Replicating} from '../../src/replication/live-run.ts';
 import {runTail} from '../../src/replication/run-tail.ts';
 import {OutputDigest} from '../../src/session/digests.ts';
@@ -43,6 +44,8 @@ const SECOND_FAULT_CHANCE = 0.3;
 /** So long after the last fault the backup must be back, and the guest must go on. */
 const RECOVERY_MS = 1000;
 const QUIET_MS = 300;
+/** Whoever takes over a paused guest is told to resume it after so long. */
+const RESUME_INTERVAL_MS = 100;
 /** So long after its channel stopped a backup that still lives must have been removed. */
 const STALL_MS = 4 * TIMING.takeoverMs;
 
@@ -98,8 +101,8 @@ class Simulation {
       this.#fault(this.#random.pick(this.#options.faults));
       if (this.#random.unit() < SECOND_FAULT_CHANCE) {
         await this.#run(this.#random.below(150));
-        this.#mustGoOnFromMs = undefined;
         this.#fault(this.#random.pick(this.#options.faults));
+        this.#mustGoOnFromMs = undefined;
       }
       await this.#run(100 + this.#random.below(500));
       if (this.#mustGoOnFromMs !== undefined) await this.#run(this.#mustGoOnFromMs + QUIET_MS - this.#time.nowMs);
@@ -107,7 +110,10 @@ class Simulation {
       await this.#run(50 + this.#random.below(300));
       this.#restartTheDead();
     }
-    await this.#run(RECOVERY_MS);
+    for (let elapsedMs = 0; elapsedMs < RECOVERY_MS; elapsedMs += RESUME_INTERVAL_MS) {
+      this.#ask({command: 'resume'});
+      await this.#run(RESUME_INTERVAL_MS);
+    }
     this.#shownBefore = this.#network.shown.length;
     await this.#run(QUIET_MS);
   }
@@ -197,6 +203,7 @@ class Simulation {
         entropy: (lengthBytes) => world.entropy(lengthBytes),
       });
       const live = new LivePrimary({primary, replicating, generation: 1, by: processName});
+      host.control = (request) => live.control(request);
       const {end} = await live.run(this.#stopOf(host));
       this.#note(`${host.name}: primary ended: ${end.kind}`);
       this.#retire(host);
@@ -271,6 +278,7 @@ class Simulation {
       time: this.#time,
       random: this.#random,
       stop: (process) => this.#stops.get(process)?.abort('SIGTERM'),
+      ask: (request) => this.#ask(request),
       restart: () => {
         this.#network.restart(host);
         this.#startBackup(host);
@@ -278,13 +286,21 @@ class Simulation {
     });
   }
 
-  /** Whether the guest's primary lives and has a backup. */
+  /** Whoever runs the guest will do it; the others refuse. */
+  #ask(request: ControlRequest): void {
+    for (const {process, control} of this.#network.hosts.values()) {
+      if (control !== undefined && process.state === 'running')
+        this.#time.as(process, () => void control(request).catch(() => {}));
+    }
+  }
+
+  /** Whether the guest runs, and its primary lives and has a backup. */
   #isProtected(): boolean {
     const {claimant, generation} = this.highest;
     const primary = [...this.#network.hosts.values()].find((host) => claimant.startsWith(`${host.processName}-`));
     if (primary === undefined || !isAlive(primary)) return false;
     const standing = readStanding(primary.files.get('log')?.read(0));
-    return standing?.generation === generation && standing.backup !== undefined;
+    return standing?.generation === generation && standing.backup !== undefined && !standing.paused;
   }
 
   #heal(): void {
@@ -298,6 +314,7 @@ class Simulation {
       this.#violations.push(`nothing is shown from ${stoodFromMs.toFixed(1)} on: the guest had to go on`);
     this.#mustGoOnFromMs = undefined;
     heal(this.#network, this.#time);
+    this.#ask({command: 'resume'});
     this.#note('healed');
   }
 

@@ -1,13 +1,14 @@
 // The header of a toy guest's log; its lineage comes from the seed.
 
 import {createHash} from 'node:crypto';
+import {FORMAT_VERSION} from '../../src/logformat/limits.ts';
 import type {LogHeader} from '../../src/logformat/record.ts';
 
 const DISK_BYTES = 4096;
 
 export function toyHeader(seed: number): LogHeader {
   return {
-    formatVersion: 1,
+    formatVersion: FORMAT_VERSION,
     machineVersion: 1,
     ftvmVersion: '0.1.0',
     config: {
