@@ -28,6 +28,8 @@ export const DATA_CACHE = 0x808;
 export const FETCH_CACHE = 0x80c;
 /** i64: a value passed between generated code and its slow paths. */
 export const VALUE = 0x810;
+/** i32: timer interrupts pending at the chunk's start: no chunk goes past the position where another becomes so. */
+export const TIMERS = 0x820;
 /** One decoded slot for an instruction that is decoded anew each time. */
 export const REFETCH_SLOT = 0x818;
 

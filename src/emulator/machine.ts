@@ -16,7 +16,6 @@ import {VirtioEntropy} from './devices/virtio-entropy.ts';
 import {VirtioNet} from './devices/virtio-net.ts';
 import {Clock} from './hart/clock.ts';
 import {type Engine, Hart} from './hart/hart.ts';
-import {INTERRUPT} from './hart/status.ts';
 import type {Translations} from './hart/translations.ts';
 import {planBoot} from './image/boot.ts';
 import * as map from './image/memory-map.ts';
@@ -27,6 +26,7 @@ import type {Output} from './output.ts';
 import {OutputQueue} from './output-queue.ts';
 import {PAGE_BYTES, type PagedMemory} from './paged-memory.ts';
 import {type BigIntField, type NumberField, StateTable} from './state-table.ts';
+import {INTERRUPT} from './status.ts';
 
 /** Raised by every change that makes a golden log diverge. */
 export const MACHINE_VERSION = 1;

@@ -1,9 +1,11 @@
 // Control and status registers (Privileged ISA, chapter 2): what each number reads, what may be written, and what follows from
-// a write. WARL fields take the nearest legal value or keep the old one, as noted.
+// a write. WARL fields take the nearest legal value or keep the old one, as noted. Those that every trap needs are not here, but in
+// wasm/privileged.ts: mstatus, sstatus, and the scratch, epc, cause and tval registers.
 
+import {PMP_ENTRIES, type StoredCsr} from '../csr-storage.ts';
 import * as layout from '../layout.ts';
-import {PMP_ENTRIES, PRIVILEGE, type Registers, type StoredCsr} from './registers.ts';
-import {M_INTERRUPTS, MENVCFG_STCE, MSTATUS, MSTATUS_SD, MSTATUS_XL, S_INTERRUPTS} from './status.ts';
+import {M_INTERRUPTS, MENVCFG_STCE, MSTATUS, PRIVILEGE, S_INTERRUPTS} from '../status.ts';
+import type {Registers} from './registers.ts';
 
 /** What CSRs need of the hart. */
 export type CsrPort = {
@@ -12,8 +14,6 @@ export type CsrPort = {
   mtime(): bigint;
   /** mip with every line and timer at this position. */
   pending(): number;
-  /** mstatus changed, beside FS. */
-  modeChanged(): void;
   rootChanged(): void;
   pmpChanged(): void;
   /** Something changed that decides which interrupt is taken when. `deadline`: a timer's, or whether it counts. */
@@ -30,17 +30,12 @@ type Csr = {
 
 const MISA =
   (2n << 62n) | BigInt([...'ACDFIMSU'].reduce((bits, letter) => bits | (1 << (letter.charCodeAt(0) - 65)), 0));
-const SSTATUS_WRITABLE = MSTATUS.SIE | MSTATUS.SPIE | MSTATUS.SPP | MSTATUS.SUM | MSTATUS.MXR;
-const MSTATUS_WRITABLE =
-  SSTATUS_WRITABLE | MSTATUS.MIE | MSTATUS.MPIE | MSTATUS.MPP | MSTATUS.MPRV | MSTATUS.TVM | MSTATUS.TW | MSTATUS.TSR;
-const SSTATUS_VISIBLE = BigInt(SSTATUS_WRITABLE) | (3n << 13n) | (2n << 32n) | MSTATUS_SD;
 /** Every standard exception but environment calls from M. */
 const MEDELEG_WRITABLE = 0xb3ffn;
 const COUNTERS = 7n;
 /** cycle and instret can be inhibited. */
 const INHIBITABLE = 5n;
 const FIOM = 1n;
-const LOW_32 = 0xffff_ffffn;
 const U64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 
 export class Csrs {
@@ -70,7 +65,6 @@ export class Csrs {
     const number = word >>> 20;
     const registers = this.#registers;
     const privilege = registers.low('privilege');
-    if (number === SSTATUS && (word & 0x2000) !== 0 && privilege !== PRIVILEGE.U) return this.#changeStatus(word);
     const csr = this.#csrs.get(number);
     if (csr === undefined || privilege < ((number >>> 8) & 3) || csr.allowed?.() === false) return false;
     const field = (word >>> 15) & 31;
@@ -86,26 +80,6 @@ export class Csrs {
       csr.write(operation === 1 ? operand : operation === 2 ? base | operand : base & ~operand);
     }
     registers.setX(rd, old);
-    return true;
-  }
-
-  /** csrrs and csrrc of sstatus, with which kernels enclose every critical section and every access to user memory. */
-  #changeStatus(word: number): true {
-    const {u32} = this.#registers;
-    const field = (word >>> 15) & 31;
-    const operand = (word & 0x4000) !== 0 ? field : u32[layout.X / 4 + 2 * field];
-    const fs = u32[layout.FS / 4];
-    const old = (this.#registers.low('mstatus') & SSTATUS_WRITABLE) | (fs << MSTATUS.FS_SHIFT);
-    if (field !== 0) {
-      const next = (word & 0x1000) !== 0 ? old & ~operand : old | operand;
-      u32[layout.FS / 4] = (next >>> MSTATUS.FS_SHIFT) & 3;
-      this.#changeLowStatus(next, SSTATUS_WRITABLE);
-    }
-    const rd = (word >>> 7) & 31;
-    if (rd !== 0) {
-      u32[layout.X / 4 + 2 * rd] = old;
-      u32[layout.X / 4 + 2 * rd + 1] = UXL_HIGH | (fs === 3 ? SD_HIGH : 0);
-    }
     return true;
   }
 
@@ -196,10 +170,6 @@ export class Csrs {
   #defineSupervisor(): void {
     const registers = this.#registers;
     const port = this.#port;
-    this.#define(0x100, {
-      read: () => this.#status() & SSTATUS_VISIBLE,
-      write: (value) => this.#writeStatus(value, SSTATUS_WRITABLE),
-    });
     const delegated = (): bigint => registers.get('mideleg');
     this.#define(0x104, {
       read: () => registers.get('mie') & delegated(),
@@ -219,10 +189,6 @@ export class Csrs {
     this.#defineVector(0x105, 'stvec');
     this.#stored(0x106, 'scounteren', COUNTERS);
     this.#stored(0x10a, 'senvcfg', FIOM);
-    this.#stored(0x140, 'sscratch', U64(-1n));
-    this.#stored(0x141, 'sepc', ~1n);
-    this.#stored(0x142, 'scause', U64(-1n));
-    this.#stored(0x143, 'stval', U64(-1n));
     this.#define(0x14d, {
       allowed: () =>
         registers.low('privilege') === PRIVILEGE.M ||
@@ -250,7 +216,6 @@ export class Csrs {
     const registers = this.#registers;
     const port = this.#port;
     for (const number of [0xf11, 0xf12, 0xf13, 0xf14, 0xf15]) this.#define(number, {read: () => 0n});
-    this.#define(0x300, {read: () => this.#status(), write: (value) => this.#writeStatus(value, MSTATUS_WRITABLE)});
     this.#define(0x301, {read: () => MISA, write: () => {}});
     this.#stored(0x302, 'medeleg', MEDELEG_WRITABLE);
     this.#stored(0x303, 'mideleg', BigInt(S_INTERRUPTS), () => port.interruptsChanged({deadline: false}));
@@ -258,10 +223,6 @@ export class Csrs {
     this.#defineVector(0x305, 'mtvec');
     this.#stored(0x306, 'mcounteren', COUNTERS);
     this.#stored(0x30a, 'menvcfg', FIOM | MENVCFG_STCE, () => port.interruptsChanged({deadline: true}));
-    this.#stored(0x340, 'mscratch', U64(-1n));
-    this.#stored(0x341, 'mepc', ~1n);
-    this.#stored(0x342, 'mcause', U64(-1n));
-    this.#stored(0x343, 'mtval', U64(-1n));
     this.#define(MIP, {
       read: () => BigInt(port.pending()),
       write(value) {
@@ -320,36 +281,7 @@ export class Csrs {
       });
     }
   }
-
-  /** mstatus with its read-only parts and FS. */
-  #status(): bigint {
-    const fs = this.#registers.u32[layout.FS / 4];
-    const value = BigInt(this.#registers.low('mstatus')) | (BigInt(fs) << 13n) | MSTATUS_XL;
-    return fs === 3 ? value | MSTATUS_SD : value;
-  }
-
-  #writeStatus(value: bigint, writable: number): void {
-    this.#registers.u32[layout.FS / 4] = Number((value >> 13n) & 3n);
-    this.#changeLowStatus(Number(value & LOW_32), writable);
-  }
-
-  /** Writes mstatus but for FS. */
-  #changeLowStatus(value: number, writable: number): void {
-    const registers = this.#registers;
-    const old = registers.low('mstatus');
-    let next = (old & ~writable) | (value & writable);
-    // MPP holds only supported modes; 2 is none, and keeps the old one.
-    if ((next & MSTATUS.MPP) >>> MSTATUS.MPP_SHIFT === 2) next = (next & ~MSTATUS.MPP) | (old & MSTATUS.MPP);
-    registers.setLow('mstatus', next);
-    const changed = old ^ next;
-    if ((changed & (MSTATUS.MPRV | MSTATUS.MPP | MSTATUS.SUM | MSTATUS.MXR)) !== 0) this.#port.modeChanged();
-    if ((changed & next & (MSTATUS.MIE | MSTATUS.SIE)) !== 0) this.#port.interruptsChanged({deadline: false});
-  }
 }
 
-const SSTATUS = 0x100;
-/** UXL and SD in sstatus's high half. */
-const UXL_HIGH = 2;
-const SD_HIGH = 0x8000_0000;
 const SIP = 0x144;
 const MIP = 0x344;

@@ -5,9 +5,9 @@ import type {Bus} from '../devices/bus.ts';
 import * as layout from '../layout.ts';
 import type {Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
+import {CAUSE} from '../status.ts';
 import {FAULT, type Mmu} from './mmu.ts';
 import type {Registers} from './registers.ts';
-import {CAUSE} from './status.ts';
 import type {Traps} from './traps.ts';
 
 const SIGNED = 16;
@@ -106,7 +106,7 @@ export class DataPath {
   /** Offset in RAM for an atomic access, or -1 after a trap. */
   atomic(low: number, high: number, sizeBytes: number, access: 'load' | 'store'): number {
     if ((low & (sizeBytes - 1)) !== 0) {
-      this.#traps.exception(access === 'load' ? CAUSE.loadMisaligned : CAUSE.storeMisaligned, join(low, high));
+      this.#traps.exception(access === 'load' ? CAUSE.loadMisaligned : CAUSE.storeMisaligned, low, high);
       return -1;
     }
     const address = this.#mmu.data(low, high, sizeBytes, access);
@@ -221,17 +221,13 @@ export class DataPath {
   #fault(access: 'load' | 'store', fault: number, low: number, high: number): 1 {
     const page = access === 'load' ? CAUSE.loadPage : CAUSE.storePage;
     const other = access === 'load' ? CAUSE.loadAccess : CAUSE.storeAccess;
-    this.#traps.exception(fault === FAULT.page ? page : other, join(low, high));
+    this.#traps.exception(fault === FAULT.page ? page : other, low, high);
     return 1;
   }
 }
 
 /** The address `distance` bytes further on. */
-function following(low: number, high: number, distance: number): [number, number] {
+export function following(low: number, high: number, distance: number): [number, number] {
   const next = (low + distance) | 0;
   return [next, next === 0 ? (high + 1) | 0 : high];
-}
-
-function join(low: number, high: number): bigint {
-  return BigInt.asUintN(64, (BigInt(high) << 32n) | BigInt(low >>> 0));
 }

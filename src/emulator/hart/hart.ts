@@ -5,17 +5,17 @@ import type {Bus} from '../devices/bus.ts';
 import * as layout from '../layout.ts';
 import {Ram, type RamObserver} from '../memory.ts';
 import type {StateTable} from '../state-table.ts';
+import {CAUSE, INTERRUPT, MENVCFG_STCE, MSTATUS, PRIVILEGE} from '../status.ts';
 import type {TranslatorOptions} from '../wasm/interpreter.ts';
-import {generateInterpreter} from '../wasm/interpreter-module.ts';
+import {generateInterpreter, type HartFunctions} from '../wasm/interpreter-module.ts';
 import {type SlowPaths, SYSTEM_ACTIONS} from '../wasm/slot.ts';
 import {type HostArithmetic, PLAIN_ARITHMETIC} from '../wasm/translate.ts';
 import {CodeCache} from './code-cache.ts';
 import {Csrs} from './csrs.ts';
-import {DataPath, DEFERRED} from './data-path.ts';
+import {DataPath, DEFERRED, following} from './data-path.ts';
 import {FAULT, Mmu} from './mmu.ts';
 import {Pmp} from './pmp.ts';
-import {PRIVILEGE, Registers} from './registers.ts';
-import {CAUSE, INTERRUPT, MENVCFG_STCE, MSTATUS} from './status.ts';
+import {Registers} from './registers.ts';
 import {Translations} from './translations.ts';
 import {Traps} from './traps.ts';
 
@@ -52,12 +52,10 @@ export class Hart implements RamObserver {
   readonly #data: DataPath;
   /** Absent when the interpreter does everything. */
   readonly translations: Translations | undefined;
-  readonly #run: () => void;
+  readonly #functions: HartFunctions & {run(): void};
   /** Position at the start of the chunk that runs now, and its steps. */
   #chunkStart = 0n;
   #chunkSteps = 0;
-  /** Timer interrupts pending at the chunk's start: no chunk goes past the position where another becomes so. */
-  #timers = 0;
   /** Counts changes of satp and PMP: the page of code that runs may be another now. */
   #generation = 0;
 
@@ -75,7 +73,7 @@ export class Hart implements RamObserver {
     this.#pmp = new Pmp(this.registers, this.ram.pageCount);
     this.#code = new CodeCache(memory, this.ram, this.#pmp);
     this.#mmu = new Mmu(this.registers, this.ram, this.#pmp, this.#code);
-    this.#traps = new Traps(this.registers, this.#mmu);
+    this.#traps = new Traps(this.registers, () => this.#functions);
     this.#data = new DataPath({
       registers: this.registers,
       ram: this.ram,
@@ -87,7 +85,6 @@ export class Hart implements RamObserver {
       position: () => this.#stepPosition(),
       mtime: () => this.mtimeNow(),
       pending: () => this.#pending(this.#stepPosition()),
-      modeChanged: () => this.#mmu.modeChanged(),
       rootChanged: () => {
         this.#mmu.rootChanged();
         this.#generation += 1;
@@ -109,7 +106,7 @@ export class Hart implements RamObserver {
       this.#code.onClear = () => translations.clear();
       this.translations = translations;
     }
-    this.#run = this.#instantiate(memory, engine);
+    this.#functions = this.#instantiate(memory, engine);
     this.reset();
   }
 
@@ -124,7 +121,7 @@ export class Hart implements RamObserver {
   invalidate(): void {
     this.#pmp.update();
     this.#mmu.rootChanged();
-    this.#mmu.modeChanged();
+    this.#functions.setModes();
     this.#code.clear();
   }
 
@@ -152,14 +149,14 @@ export class Hart implements RamObserver {
     const {registers} = this;
     registers.setLow('waiting', 0);
     const pending = this.#pending(position);
-    this.#timers = pending & TIMERS;
+    registers.i32[layout.TIMERS / 4] = pending & TIMERS;
     const due = this.#traps.due(pending);
     if (due !== undefined) this.#traps.interrupt(due);
     this.#chunkStart = position;
     this.#chunkSteps = Math.min(steps, CHUNK_STEPS);
     registers.i32[layout.LEFT / 4] = this.#chunkSteps;
     registers.i32[layout.CUT / 4] = 0;
-    this.#run();
+    this.#functions.run();
     const executed = this.#chunkSteps - registers.i32[layout.CUT / 4];
     this.#chunkSteps = 0;
     return executed;
@@ -219,7 +216,7 @@ export class Hart implements RamObserver {
 
   // Slow paths of generated code
 
-  #instantiate(memory: WebAssembly.Memory, engine: Engine): () => void {
+  #instantiate(memory: WebAssembly.Memory, engine: Engine): HartFunctions & {run(): void} {
     const paths: SlowPaths = {
       fetch: () => this.#fetch(),
       decode: (slot) => this.#code.fill(slot),
@@ -228,6 +225,11 @@ export class Hart implements RamObserver {
       store: (low, high, kind) => this.#staying(() => this.#data.store(low, high, kind)),
       atomic: (low, high, sizeBytes, write) => this.#staying(() => this.#atomic(low, high, sizeBytes, write)),
       system: (action, bits) => this.#staying(() => this.#system(action, bits)),
+      interruptsChanged: () => this.#interruptDue(),
+      mxrChanged: () => {
+        this.#mmu.flush();
+        return 1;
+      },
       hot: (slot, page) => this.translations?.hot(slot, this.#mmu.neighbours(page)) ?? 0,
       loadTranslated: (low, high, kind) => this.#loadTranslated(low, high, kind),
       storeTranslated: (low, high, kind) => this.#storeTranslated(low, high, kind),
@@ -239,7 +241,7 @@ export class Hart implements RamObserver {
     const table = this.translations?.table;
     const {exports} = new WebAssembly.Instance(module, {env: {memory, ...paths, ...(table && {table})}});
     this.translations?.setFunctions(exports);
-    return exports['run'] as () => void;
+    return exports as HartFunctions & {run(): void};
   }
 
   /**
@@ -319,26 +321,26 @@ export class Hart implements RamObserver {
     if (decoded >= 0) return;
     // The step that could not be fetched counts.
     i32[layout.LEFT / 4] -= 1;
-    this.#fetchFault(decoded, this.registers.pc);
+    this.#fetchFault(decoded, low, high);
   }
 
   #refetch(): number {
-    const {i32, pc} = this.registers;
+    const {i32} = this.registers;
     const low = i32[layout.PC / 4];
     const half = this.#mmu.fetchHalfword(low, i32[layout.PC / 4 + 1]);
-    if (half < 0) return this.#fetchFault(half, pc);
+    if (half < 0) return this.#fetchFault(half, low, i32[layout.PC / 4 + 1]);
     let next = 0;
     if ((half & 3) === 3) {
-      const following = BigInt.asIntN(64, pc + 2n);
-      next = this.#mmu.fetchHalfword(Number(BigInt.asIntN(32, following)), Number(following >> 32n));
-      if (next < 0) return this.#fetchFault(next, BigInt.asUintN(64, following));
+      const [nextLow, nextHigh] = following(low, i32[layout.PC / 4 + 1], 2);
+      next = this.#mmu.fetchHalfword(nextLow, nextHigh);
+      if (next < 0) return this.#fetchFault(next, nextLow, nextHigh);
     }
     this.#code.encode(layout.REFETCH_SLOT, half, next);
     return 0;
   }
 
-  #fetchFault(fault: number, address: bigint): 1 {
-    this.#traps.exception(fault === FAULT.page ? CAUSE.fetchPage : CAUSE.fetchAccess, address);
+  #fetchFault(fault: number, low: number, high: number): 1 {
+    this.#traps.exception(fault === FAULT.page ? CAUSE.fetchPage : CAUSE.fetchAccess, low, high);
     return 1;
   }
 
@@ -349,28 +351,14 @@ export class Hart implements RamObserver {
     switch (SYSTEM_ACTIONS[action]) {
       case 'csr': {
         const next = registers.pc + 4n;
-        const mode = this.#modeKey();
+        const generation = this.#generation;
         if (!this.#csrs.execute(bits)) return this.#illegal();
-        if (mode === this.#modeKey()) return 0;
+        if (generation === this.#generation) return 0;
         registers.pc = next;
         return 1;
       }
-      case 'ecall':
-        this.#traps.exception(CAUSE.userCall + privilege, 0n);
-        return 1;
       case 'ebreak':
-        this.#traps.exception(CAUSE.breakpoint, registers.pc);
-        return 1;
-      case 'mret':
-        if (privilege !== PRIVILEGE.M) return this.#illegal();
-        this.#traps.mret();
-        this.#interruptDue();
-        return 1;
-      case 'sret':
-        if (privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (status & MSTATUS.TSR) !== 0))
-          return this.#illegal();
-        this.#traps.sret();
-        this.#interruptDue();
+        this.#traps.exception(CAUSE.breakpoint, registers.i32[layout.PC / 4], registers.i32[layout.PC / 4 + 1]);
         return 1;
       case 'wfi':
         if (privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (status & MSTATUS.TW) !== 0))
@@ -378,29 +366,18 @@ export class Hart implements RamObserver {
         registers.setLow('waiting', WAITING);
         this.cut();
         return 0;
-      case 'sfence.vma':
-        if (privilege === PRIVILEGE.U || (privilege === PRIVILEGE.S && (status & MSTATUS.TVM) !== 0))
-          return this.#illegal();
-        return 0;
       default:
         return this.#illegal();
     }
   }
 
-  /** What generated code has derived its pointers from; when it changes it must go on from memory. */
-  #modeKey(): number {
-    const {i32} = this.registers;
-    return i32[layout.DATA_CACHE / 4] + this.#generation * 0x10_0000;
-  }
-
   #illegal(): 1 {
-    const {i32, pc} = this.registers;
+    const {i32} = this.registers;
     const half = this.#mmu.fetchHalfword(i32[layout.PC / 4], i32[layout.PC / 4 + 1]);
-    const following = BigInt.asIntN(64, pc + 2n);
-    const next =
-      (half & 3) === 3 ? this.#mmu.fetchHalfword(Number(BigInt.asIntN(32, following)), Number(following >> 32n)) : 0;
+    const [nextLow, nextHigh] = following(i32[layout.PC / 4], i32[layout.PC / 4 + 1], 2);
+    const next = (half & 3) === 3 ? this.#mmu.fetchHalfword(nextLow, nextHigh) : 0;
     if (half < 0 || next < 0) throw new FtvmError('internal', 'an instruction vanished while it was executed');
-    this.#traps.exception(CAUSE.illegalInstruction, BigInt((half | (next << 16)) >>> 0));
+    this.#traps.exception(CAUSE.illegalInstruction, half | (next << 16), 0);
     return 1;
   }
 
@@ -411,14 +388,17 @@ export class Hart implements RamObserver {
     this.#generation += 1;
   }
 
-  #interruptDue(): void {
-    if (this.#chunkSteps === 0) return;
+  /** Ends the chunk if an interrupt is to be taken. Returns whether it has, as a status. */
+  #interruptDue(): 0 | 1 {
+    if (this.#chunkSteps === 0) return 0;
     const {registers} = this;
-    const pending = ((registers.low('mip') | registers.low('lines')) & ~TIMERS) | this.#timers;
+    const pending = ((registers.low('mip') | registers.low('lines')) & ~TIMERS) | registers.i32[layout.TIMERS / 4];
     // STIP may be a bit of mip, without Sstc.
     const software = registers.low('mip') & TIMERS;
-    if (pending === 0 && software === 0) return;
-    if (this.#traps.due(this.#pending(this.#stepPosition())) !== undefined) this.cut();
+    if (pending === 0 && software === 0) return 0;
+    if (this.#traps.due(this.#pending(this.#stepPosition())) === undefined) return 0;
+    this.cut();
+    return 1;
   }
 
   /** mip at a position: software bits, lines, and timers. */

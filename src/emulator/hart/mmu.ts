@@ -9,10 +9,10 @@
 import * as layout from '../layout.ts';
 import {PAGE, type Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
+import {MSTATUS, PRIVILEGE} from '../status.ts';
 import type {CodeCache} from './code-cache.ts';
 import type {Access, Pmp} from './pmp.ts';
-import {PRIVILEGE, type Registers} from './registers.ts';
-import {MSTATUS} from './status.ts';
+import type {Registers} from './registers.ts';
 
 /** Negative results of a translation. */
 export const FAULT = {page: -1, access: -2} as const;
@@ -50,11 +50,6 @@ export class Mmu {
   #tablePages: number[] = [];
   #cachedPages: number[] = [];
 
-  // The present mode, from mstatus, satp and the privilege mode; see modeChanged.
-  #privilege = 3;
-  #dataPrivilege = 3;
-  #sum = false;
-  #mxr = false;
   /** RAM offset of the root table is `rootPage * 4096` less RAM_BASE; -1 when translation is off. */
   #rootPage = -1;
 
@@ -66,26 +61,6 @@ export class Mmu {
     this.#tableLevel = new Uint8Array(ram.pageCount);
     this.#tableBase = new Float64Array(ram.pageCount);
     this.#emptyAll();
-  }
-
-  /** To be called when mstatus or the privilege mode changed. */
-  modeChanged(): void {
-    const {i32} = this.#registers;
-    const status = this.#registers.low('mstatus');
-    this.#privilege = this.#registers.low('privilege');
-    this.#dataPrivilege = (status & MSTATUS.MPRV) !== 0 ? (status >>> MSTATUS.MPP_SHIFT) & 3 : this.#privilege;
-    this.#sum = (status & MSTATUS.SUM) !== 0;
-    const mxr = (status & MSTATUS.MXR) !== 0;
-    if (mxr !== this.#mxr) this.flush();
-    this.#mxr = mxr;
-    i32[layout.DATA_CACHE / 4] = layout.dataCache(this.#dataMode());
-    i32[layout.FETCH_CACHE / 4] = layout.fetchCache(
-      this.#privilege === PRIVILEGE.M
-        ? layout.FETCH_MODES.M
-        : this.#privilege === PRIVILEGE.S
-          ? layout.FETCH_MODES.S
-          : layout.FETCH_MODES.U,
-    );
   }
 
   /** To be called when satp changed. */
@@ -106,9 +81,10 @@ export class Mmu {
 
   /** Physical address of a data access of `lengthBytes` within one page, or a FAULT. */
   data(low: number, high: number, lengthBytes: number, access: 'load' | 'store'): number {
-    const address = this.#translate(low, high, access, this.#dataPrivilege);
+    const privilege = this.#dataPrivilege;
+    const address = this.#translate(low, high, access, privilege);
     if (address < 0) return address;
-    if (!this.#pmp.allows(address, lengthBytes, access, this.#dataPrivilege)) return FAULT.access;
+    if (!this.#pmp.allows(address, lengthBytes, access, privilege)) return FAULT.access;
     if (this.#ram.contains(address, lengthBytes)) this.#fillData(low, high, address, access);
     return address;
   }
@@ -219,11 +195,14 @@ export class Mmu {
     this.removals += 1;
   }
 
-  #dataMode(): number {
-    const {U, S, SUM, M} = layout.DATA_MODES;
-    if (this.#dataPrivilege === PRIVILEGE.M) return M;
-    if (this.#dataPrivilege === PRIVILEGE.U) return U;
-    return this.#sum ? SUM : S;
+  get #privilege(): number {
+    return this.#registers.low('privilege');
+  }
+
+  /** The mode that data accesses are made in. */
+  get #dataPrivilege(): number {
+    const status = this.#registers.low('mstatus');
+    return (status & MSTATUS.MPRV) !== 0 ? (status >>> MSTATUS.MPP_SHIFT) & 3 : this.#privilege;
   }
 
   #translate(low: number, high: number, access: Access, privilege: number): number {
@@ -265,9 +244,10 @@ export class Mmu {
   }
 
   #permits(pte: number, access: Access, privilege: number): boolean {
+    const status = this.#registers.low('mstatus');
     if (privilege === PRIVILEGE.U) {
       if ((pte & PTE.U) === 0) return false;
-    } else if ((pte & PTE.U) !== 0 && (access === 'fetch' || !this.#sum)) {
+    } else if ((pte & PTE.U) !== 0 && (access === 'fetch' || (status & MSTATUS.SUM) === 0)) {
       return false;
     }
     switch (access) {
@@ -276,7 +256,7 @@ export class Mmu {
       case 'store':
         return (pte & PTE.W) !== 0;
       case 'load':
-        return (pte & PTE.R) !== 0 || (this.#mxr && (pte & PTE.X) !== 0);
+        return (pte & PTE.R) !== 0 || ((status & MSTATUS.MXR) !== 0 && (pte & PTE.X) !== 0);
     }
   }
 

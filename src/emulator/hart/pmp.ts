@@ -1,8 +1,10 @@
 // Physical memory protection (Privileged ISA, section 3.7): 16 entries, granularity 4 bytes.
 
+import {PMP_ENTRIES} from '../csr-storage.ts';
 import {RAM_BASE} from '../layout.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
-import {PMP_ENTRIES, PRIVILEGE, type Registers} from './registers.ts';
+import {PRIVILEGE} from '../status.ts';
+import type {Registers} from './registers.ts';
 
 export type Access = 'load' | 'store' | 'fetch';
 

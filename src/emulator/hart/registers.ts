@@ -1,50 +1,8 @@
 // The hart's registers where generated code keeps them, as views; and the same registers' names for the state table.
 
+import {offsetOf, PMP_ADDRESSES, PMP_ENTRIES, STORED, type StoredCsr} from '../csr-storage.ts';
 import * as layout from '../layout.ts';
 import type {StateTable} from '../state-table.ts';
-
-/** Privilege modes, as encoded in mstatus.MPP. */
-export const PRIVILEGE = {U: 0, S: 1, M: 3} as const;
-
-/** CSRs with 8 bytes of storage each, in the order of their offsets. */
-const STORED = [
-  'mstatus',
-  'medeleg',
-  'mideleg',
-  'mie',
-  'mip',
-  'mtvec',
-  'mcounteren',
-  'menvcfg',
-  'mcountinhibit',
-  'mscratch',
-  'mepc',
-  'mcause',
-  'mtval',
-  'stvec',
-  'scounteren',
-  'senvcfg',
-  'sscratch',
-  'sepc',
-  'scause',
-  'stval',
-  'stimecmp',
-  'satp',
-  'privilege',
-  'waiting',
-  /** Added to the position to give mcycle; and to it less the trapped steps to give minstret. While inhibited: the value itself. */
-  'cycleOffset',
-  'instretOffset',
-  /** Steps that trapped: they are no retired instructions. */
-  'trappedSteps',
-  'pmpcfg0',
-  'pmpcfg2',
-  /** Interrupt lines from outside the hart, at their bits of mip: MEIP and SEIP from the PLIC, MSIP from the CLINT. */
-  'lines',
-] as const;
-
-export type StoredCsr = (typeof STORED)[number];
-export const PMP_ENTRIES = 16;
 
 export class Registers {
   /** Little-endian views of the module's memory; index = offset / size. */
@@ -118,15 +76,4 @@ export class Registers {
   pmpcfg(n: number): number {
     return this.bytes[offsetOf(n < 8 ? 'pmpcfg0' : 'pmpcfg2') + (n & 7)];
   }
-}
-
-/** A plain object: V8 makes constants of its fields. */
-const OFFSETS = Object.fromEntries(STORED.map((name, index) => [name, layout.CSRS + 8 * index])) as Record<
-  StoredCsr,
-  number
->;
-const PMP_ADDRESSES = layout.CSRS + 8 * STORED.length;
-
-function offsetOf(name: StoredCsr): number {
-  return OFFSETS[name];
 }

@@ -1,33 +1,31 @@
-// Taking traps and returning from them (Privileged ISA, sections 3.1.6.1, 3.1.8, 3.3.2, 4.1.1), and which interrupt is due.
+// Traps as the hart takes them, by the functions that generated code takes them by (wasm/privileged.ts); and which interrupt is due
+// (Privileged ISA, sections 3.1.6.1, 3.1.9).
 
-import * as layout from '../layout.ts';
-import type {Mmu} from './mmu.ts';
-import {PRIVILEGE, type Registers} from './registers.ts';
-import {INTERRUPT_PRIORITY, MSTATUS} from './status.ts';
+import {INTERRUPT_PRIORITY, MSTATUS, PRIVILEGE} from '../status.ts';
+import type {HartFunctions} from '../wasm/interpreter-module.ts';
+import type {Registers} from './registers.ts';
 
 const INTERRUPT_BIT = 1n << 63n;
 
 export class Traps {
   readonly #registers: Registers;
-  readonly #mmu: Mmu;
+  readonly #functions: () => HartFunctions;
 
-  constructor(registers: Registers, mmu: Mmu) {
+  constructor(registers: Registers, functions: () => HartFunctions) {
     this.#registers = registers;
-    this.#mmu = mmu;
+    this.#functions = functions;
   }
 
-  /** An exception of the instruction at pc. Its step counts, but is no retired instruction. */
-  exception(cause: number, tval: bigint): void {
-    const registers = this.#registers;
-    registers.set('trappedSteps', registers.get('trappedSteps') + 1n);
-    const delegated = registers.low('privilege') <= PRIVILEGE.S && ((registers.low('medeleg') >>> cause) & 1) === 1;
-    this.#enter(BigInt(cause), tval, delegated ? PRIVILEGE.S : PRIVILEGE.M, 0n);
+  /** An exception of the instruction at pc; tval in halves. Its step counts, but is no retired instruction. */
+  exception(cause: number, tvalLow: number, tvalHigh: number): void {
+    this.#functions().exception(cause, tvalLow, tvalHigh);
   }
 
   /** An interrupt before the instruction at pc; `number` as `due` gave it. */
   interrupt(number: number): void {
     const delegated = ((this.#registers.low('mideleg') >>> number) & 1) === 1;
-    this.#enter(INTERRUPT_BIT | BigInt(number), 0n, delegated ? PRIVILEGE.S : PRIVILEGE.M, BigInt(4 * number));
+    const target = delegated ? PRIVILEGE.S : PRIVILEGE.M;
+    this.#functions().enterTrap(target, INTERRUPT_BIT | BigInt(number), 0n, BigInt(4 * number));
   }
 
   /** The interrupt to be taken now, given the pending bits, or undefined. */
@@ -43,54 +41,5 @@ export class Traps {
       privilege < PRIVILEGE.S || (privilege === PRIVILEGE.S && (status & MSTATUS.SIE) !== 0) ? enabled & delegated : 0;
     const candidates = forM !== 0 ? forM : forS;
     return INTERRUPT_PRIORITY.find((number) => ((candidates >>> number) & 1) === 1);
-  }
-
-  mret(): void {
-    const registers = this.#registers;
-    const status = registers.low('mstatus');
-    const privilege = (status & MSTATUS.MPP) >>> MSTATUS.MPP_SHIFT;
-    const enabled = (status & MSTATUS.MPIE) !== 0 ? MSTATUS.MIE : 0;
-    const kept = status & ~(MSTATUS.MPP | MSTATUS.MIE | (privilege === PRIVILEGE.M ? 0 : MSTATUS.MPRV));
-    registers.setLow('mstatus', kept | MSTATUS.MPIE | enabled);
-    this.#goTo(privilege, registers.get('mepc'));
-  }
-
-  sret(): void {
-    const registers = this.#registers;
-    const status = registers.low('mstatus');
-    const privilege = (status & MSTATUS.SPP) !== 0 ? PRIVILEGE.S : PRIVILEGE.U;
-    const enabled = (status & MSTATUS.SPIE) !== 0 ? MSTATUS.SIE : 0;
-    const kept = status & ~(MSTATUS.SPP | MSTATUS.SIE | MSTATUS.MPRV);
-    registers.setLow('mstatus', kept | MSTATUS.SPIE | enabled);
-    this.#goTo(privilege, registers.get('sepc'));
-  }
-
-  #enter(cause: bigint, tval: bigint, target: number, vectorOffset: bigint): void {
-    const registers = this.#registers;
-    const status = registers.low('mstatus');
-    const privilege = registers.low('privilege');
-    const supervisor = target === PRIVILEGE.S;
-    registers.set(supervisor ? 'sepc' : 'mepc', registers.pc);
-    registers.set(supervisor ? 'scause' : 'mcause', cause);
-    registers.set(supervisor ? 'stval' : 'mtval', tval);
-    if (supervisor) {
-      const previous = (status & MSTATUS.SIE) !== 0 ? MSTATUS.SPIE : 0;
-      const from = privilege === PRIVILEGE.S ? MSTATUS.SPP : 0;
-      registers.setLow('mstatus', (status & ~(MSTATUS.SIE | MSTATUS.SPIE | MSTATUS.SPP)) | previous | from);
-    } else {
-      const previous = (status & MSTATUS.MIE) !== 0 ? MSTATUS.MPIE : 0;
-      const from = privilege << MSTATUS.MPP_SHIFT;
-      registers.setLow('mstatus', (status & ~(MSTATUS.MIE | MSTATUS.MPIE | MSTATUS.MPP)) | previous | from);
-    }
-    const vector = registers.get(supervisor ? 'stvec' : 'mtvec');
-    this.#goTo(target, (vector & 1n) === 1n ? vector - 1n + vectorOffset : vector);
-  }
-
-  #goTo(privilege: number, pc: bigint): void {
-    const registers = this.#registers;
-    registers.setLow('privilege', privilege);
-    registers.pc = pc;
-    registers.i32[layout.RESERVATION / 4] = 0;
-    this.#mmu.modeChanged();
   }
 }

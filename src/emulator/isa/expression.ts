@@ -75,6 +75,8 @@ export type Expr = {readonly type: ValueType} & (
   /** What inline floating point compares with (softfloat/inline.ts): for singles an i32, for doubles an i64. */
   | {readonly kind: 'safe'}
   | {readonly kind: 'ramLoad'; readonly access: HostLoad; readonly address: Expr}
+  /** From a place of the module's memory, which is a constant plus `index` bytes. */
+  | {readonly kind: 'stateLoad'; readonly access: HostLoad; readonly offset: number; readonly index: Expr}
   | {readonly kind: 'guestLoad'; readonly access: GuestAccess; readonly address: Expr}
   | {
       readonly kind: 'atomicAddress';
@@ -91,6 +93,13 @@ export type Statement =
   | {readonly kind: 'set'; readonly local: Local; readonly value: Expr}
   | {readonly kind: 'setCell'; readonly cell: Cell; readonly value: Expr}
   | {readonly kind: 'ramStore'; readonly access: HostStore; readonly address: Expr; readonly value: Expr}
+  | {
+      readonly kind: 'stateStore';
+      readonly access: HostStore;
+      readonly offset: number;
+      readonly index: Expr;
+      readonly value: Expr;
+    }
   | {readonly kind: 'guestStore'; readonly access: GuestAccess; readonly address: Expr; readonly value: Expr}
   | {
       readonly kind: 'if';
@@ -298,6 +307,15 @@ export class Builder {
 
   setCell(cell: Cell, value: Expr): void {
     this.emit({kind: 'setCell', cell, value});
+  }
+
+  /** A register of the hart that has an offset in the module's memory; `index` bytes further on in a file of them. */
+  stateLoad(access: HostLoad, offset: number, index: Expr = this.i32(0)): Expr {
+    return {kind: 'stateLoad', type: access.startsWith('i32') ? 'i32' : 'i64', access, offset, index};
+  }
+
+  stateStore(access: HostStore, offset: number, value: Expr, index: Expr = this.i32(0)): void {
+    this.emit({kind: 'stateStore', access, offset, index, value});
   }
 
   /** The flags accrued in fflags so far (i32). */

@@ -10,12 +10,13 @@ import {addColdFunction} from './cold-instruction.ts';
 import {CodeWriter, ModuleWriter} from './encoder.ts';
 import {InterpreterTarget, RUN_LOCALS, type TranslatorOptions} from './interpreter.ts';
 import {addFunctions} from './lower.ts';
+import {PRIVILEGED, PRIVILEGED_TRANSLATED} from './privileged.ts';
 import type {SlowPaths} from './slot.ts';
 import {traitsOf} from './traits.ts';
 import {REGION_TYPE, SLOW_FUNCTIONS} from './translated-code.ts';
 
 /**
- * The module's bytes; it imports `env.memory` and the slow paths, and exports `run`. With a translator it imports `env.table` and
+ * The module's bytes; it imports `env.memory` and the slow paths, and exports `run` and HartFunctions. With a translator it imports `env.table` and
  * the slow paths of translated code as well, and exports what translated code calls.
  */
 export function generateInterpreter(translator?: TranslatorOptions): Uint8Array<ArrayBuffer> {
@@ -32,6 +33,8 @@ export function generateInterpreter(translator?: TranslatorOptions): Uint8Array<
   add('store', 3, 1);
   add('atomic', 4, 1);
   add('system', 2, 1);
+  add('interruptsChanged', 0, 1);
+  add('mxrChanged', 0, 1);
   if (translator !== undefined) {
     add('hot', 2, 1);
     add('loadTranslated', 3, 1);
@@ -39,7 +42,9 @@ export function generateInterpreter(translator?: TranslatorOptions): Uint8Array<
     add('atomicTranslated', 4, 1);
     add('systemTranslated', 2, 1);
   }
-  const functions = addFunctions(module, SOFT_FLOAT, imports);
+  const privileged = translator === undefined ? PRIVILEGED : [...PRIVILEGED, ...PRIVILEGED_TRANSLATED];
+  const functions = addFunctions(module, [...SOFT_FLOAT, ...privileged], imports);
+  for (const name of CALLED_BY_HART) module.export(name, functions.get(name) as number);
   const cold = new Map<Instruction, number>();
   for (const instruction of INSTRUCTIONS)
     if (traitsOf(instruction).isCold) cold.set(instruction, addColdFunction(module, functions, instruction));
@@ -63,6 +68,15 @@ export function generateInterpreter(translator?: TranslatorOptions): Uint8Array<
   return module.finish();
 }
 
+/** Functions of the module that the hart calls, too. */
+export type HartFunctions = {
+  setModes(): number;
+  exception(cause: number, tvalLow: number, tvalHigh: number): number;
+  enterTrap(target: number, cause: bigint, tval: bigint, vectorOffset: bigint): number;
+};
+
+const CALLED_BY_HART: readonly (keyof HartFunctions)[] = ['setModes', 'exception', 'enterTrap'];
+
 /** SLOW_FUNCTIONS: pc and the steps left go into memory, i64 arguments in halves to the hart. */
 function addSlowFunctions(module: ModuleWriter, functions: ReadonlyMap<string, number>): void {
   const add = (name: keyof typeof SLOW_FUNCTIONS, body: (code: CodeWriter) => void): void => {
@@ -78,7 +92,7 @@ function addSlowFunctions(module: ModuleWriter, functions: ReadonlyMap<string, n
   const halves = (code: CodeWriter, local: number): void => {
     code.localGet(local).op('i32.wrap_i64').localGet(local).i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
   };
-  const callee = (name: keyof SlowPaths): number => functions.get(name) as number;
+  const callee = (name: keyof SlowPaths | 'translatedSystem'): number => functions.get(name) as number;
   add('loadSlow', (code) => {
     halves(code, 2);
     code.localGet(3).call(callee('loadTranslated'));
@@ -93,6 +107,6 @@ function addSlowFunctions(module: ModuleWriter, functions: ReadonlyMap<string, n
     code.localGet(3).localGet(4).call(callee('atomicTranslated'));
   });
   add('systemSlow', (code) => {
-    code.localGet(2).localGet(3).call(callee('systemTranslated'));
+    code.localGet(2).localGet(3).call(callee('translatedSystem'));
   });
 }

@@ -448,9 +448,10 @@ export class InterpreterTarget extends SlotTarget implements Target {
     this.immediate();
     code
       .op('i32.wrap_i64')
-      .call(this.functionIndex('system'))
+      .call(this.functionIndex('interpretSystem'))
       .if(() => this.leave());
     this.#fill();
+    code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(RUN.cache);
   }
 
   /** Pushes whether the cache holds the address's page and the access does not leave it: misaligned ones miss too. */

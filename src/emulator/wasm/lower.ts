@@ -70,6 +70,11 @@ function lowerStatement(target: Target, statement: Statement): void {
       lowerExpr(target, statement.value);
       code.memory(statement.access, RAM);
       return;
+    case 'stateStore':
+      lowerExpr(target, statement.index);
+      lowerExpr(target, statement.value);
+      code.memory(statement.access, statement.offset);
+      return;
     case 'guestStore':
       target.guestStore(statement.access, push(statement.address), push(statement.value));
       return;
@@ -146,6 +151,10 @@ export function lowerExpr(target: Target, expr: Expr): void {
     case 'ramLoad':
       lowerExpr(target, expr.address);
       code.memory(expr.access, RAM);
+      return;
+    case 'stateLoad':
+      lowerExpr(target, expr.index);
+      code.memory(expr.access, expr.offset);
       return;
     case 'guestLoad':
       target.guestLoad(expr.access, push(expr.address));

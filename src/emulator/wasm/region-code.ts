@@ -73,8 +73,7 @@ class RegionGenerator {
         code.block((goOn) => {
           this.#goOn = goOn;
           if (!entry.isLoopHead) this.#checkSteps(entry, {x: 0, f: 0});
-          // V8 drops the load where no access follows.
-          code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(target.dataCache);
+          target.loadDataCache();
           target.reload({x: entry.liveX, f: entry.liveF});
           target.loadFloatState();
           if (this.#flow.isReducible) this.#tree(entry);
@@ -358,6 +357,7 @@ class RegionGenerator {
     code.op('i64.ne').hint('unlikely').branchIf(this.#exit);
     const follower = this.#flow.byStart.get(next);
     if (follower !== undefined) {
+      target.loadDataCache();
       if (!follower.isLoopHead) this.#checkSteps(follower, {x: 0, f: 0});
       target.reload({x: follower.liveX, f: follower.liveF});
       target.loadFloatState();

@@ -304,6 +304,8 @@ export class RegionTarget implements Target {
     this.#leaveIf();
     this.reload({x: registersOf(step).writesX, f: 0});
     this.loadFloatState();
+    // mstatus.SUM may have changed.
+    if (action === 'csr') this.loadDataCache();
   }
 
   // What is needed at a block's ends
@@ -414,7 +416,12 @@ export class RegionTarget implements Target {
       .op('i64.eq');
   }
 
-  /** The local that holds DATA_CACHE, which changes only where the region is left. */
+  /** V8 drops it where no access follows. */
+  loadDataCache(): void {
+    this.code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(this.dataCache);
+  }
+
+  /** The local that holds DATA_CACHE, which CSR accesses change, and what is called. */
   get dataCache(): number {
     return this.local('dataCache', 'i32');
   }

@@ -51,6 +51,10 @@ export type SlowPaths = {
   /** Offset in RAM, or -1 after a trap. `write`: 1 for store-conditionals and atomic operations. */
   atomic(low: number, high: number, sizeBytes: number, write: number): number;
   system(action: number, bits: number): number;
+  /** An interrupt may be due after a change of what is enabled: ends the slice then. Returns 1 if it has. */
+  interruptsChanged(): number;
+  /** mstatus.MXR has changed. Returns 1. */
+  mxrChanged(): number;
 
   // With the translator only
 

@@ -1,4 +1,7 @@
-// Bits of mstatus, mip and mie, and causes of traps (Privileged ISA, sections 3.1.6, 3.1.9, 3.1.15).
+// Privilege modes, bits of mstatus, mip and mie, and causes of traps (Privileged ISA, sections 1.2, 3.1.6, 3.1.9, 3.1.15).
+
+/** Privilege modes, as encoded in mstatus.MPP. */
+export const PRIVILEGE = {U: 0, S: 1, M: 3} as const;
 
 /** Bits of mstatus's low half, and positions of its fields. FS lives in a cell of its own (layout.FS). */
 export const MSTATUS = {
@@ -17,10 +20,6 @@ export const MSTATUS = {
   TW: 1 << 21,
   TSR: 1 << 22,
 } as const;
-
-/** UXL and SXL: 64 bits, read-only. */
-export const MSTATUS_XL = (2n << 32n) | (2n << 34n);
-export const MSTATUS_SD = 1n << 63n;
 
 /** Interrupt numbers; their bits in mip and mie are 1 << number. */
 export const INTERRUPT = {SSI: 1, MSI: 3, STI: 5, MTI: 7, SEI: 9, MEI: 11} as const;
