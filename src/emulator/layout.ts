@@ -26,6 +26,8 @@ export const CUT = 0x804;
 /** i32: offset of the translation caches of the present mode: data, fetch. */
 export const DATA_CACHE = 0x808;
 export const FETCH_CACHE = 0x80c;
+/** i32: offset of the set of translation caches of the present address space. */
+export const SPACE = 0x824;
 /** i64: a value passed between generated code and its slow paths. */
 export const VALUE = 0x810;
 /** i32: timer interrupts pending at the chunk's start: no chunk goes past the position where another becomes so. */
@@ -34,25 +36,31 @@ export const TIMERS = 0x820;
 export const REFETCH_SLOT = 0x818;
 
 /**
- * Translation caches (software TLBs): per mode a read and a write cache of TLB_ENTRIES entries of 16 bytes
+ * Translation caches (software TLBs): for reading, for writing and a write cache of TLB_ENTRIES entries of 16 bytes
  * {i64 tag: virtual page address, i32: offset of the page in this memory minus the low 32 bits of the virtual address, i32: unused},
  * and a fetch cache {i64 tag, i32: offset of the decoded page, i32: unused}. An empty entry's tag is -1, which no page has.
  */
-export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_BYTES = 16;
-export const TLB_BYTES = TLB_ENTRIES * TLB_ENTRY_BYTES;
+export const TLB_ENTRIES = 1024;
+export const TLB_SHIFT = 14;
+export const TLB_BYTES = 1 << TLB_SHIFT;
 export const TLB_READ = 0;
 export const TLB_WRITE = TLB_BYTES;
 
-/** Modes with data caches of their own: effective privilege, and S with SUM set. */
-export const DATA_MODES = {U: 0, S: 1, SUM: 2, M: 3} as const;
-export const DATA_CACHES = 0x1000;
-export const dataCache = (mode: number): number => DATA_CACHES + mode * 2 * TLB_BYTES;
-/** Fetch caches by privilege: U, S, M. */
-export const FETCH_MODES = {U: 0, S: 1, M: 2} as const;
-export const FETCH_CACHES = DATA_CACHES + 4 * 2 * TLB_BYTES;
+/**
+ * A set of caches: read and write caches of the data modes, then fetch caches by privilege. Each address space that was used lately has
+ * one, with caches for U, for S, and for S with SUM set. The first set is M mode's, at the place of U's.
+ */
+export const DATA_MODES = {U: 0, S: 1, SUM: 2, M: 0} as const;
+export const dataCache = (mode: number): number => mode * 2 * TLB_BYTES;
+export const FETCH_CACHES = 6 * TLB_BYTES;
+export const FETCH_MODES = {U: 0, S: 1, M: 0} as const;
 export const fetchCache = (mode: number): number => FETCH_CACHES + mode * TLB_BYTES;
-const CACHES_END = FETCH_CACHES + 3 * TLB_BYTES;
+export const CACHE_SET_BYTES = 8 * TLB_BYTES;
+export const CACHE_SETS = 9;
+export const CACHE_SETS_START = 0x1000;
+export const cacheSet = (n: number): number => CACHE_SETS_START + n * CACHE_SET_BYTES;
+const CACHES_END = cacheSet(CACHE_SETS);
 
 /**
  * Decoded pages: a slot of 8 bytes for each halfword of a page of code {u32 instruction word of the interpreter, i32 immediate},

@@ -87,6 +87,7 @@ export class Hart implements RamObserver {
       pending: () => this.#pending(this.#stepPosition()),
       rootChanged: () => {
         this.#mmu.rootChanged();
+        this.#functions.setModes();
         this.#generation += 1;
       },
       pmpChanged: () => this.#pmpChanged(),
@@ -120,6 +121,7 @@ export class Hart implements RamObserver {
   /** Drops every cache, and takes the modes from the registers anew. */
   invalidate(): void {
     this.#pmp.update();
+    this.#mmu.flush();
     this.#mmu.rootChanged();
     this.#functions.setModes();
     this.#code.clear();

@@ -1,8 +1,8 @@
-// Address translation (Privileged ISA, chapter 4: Sv39) and the translation caches that generated code looks into.
+// Address translation (Privileged ISA, chapter 4: Sv39), by which the translation caches that generated code looks into are filled.
 //
 // The caches cannot be observed. Only valid translations are cached, pages of page tables are watched, and changing a valid
 // entry takes what follows from it out of the caches at once; so SFENCE.VMA has nothing to do, and a machine restored with cold
-// caches behaves the same. Of a table of the last level it is known which addresses its entries map: one of them goes then.
+// caches behaves the same.
 // A and D bits are set by the walker (Svadu behaviour, as QEMU's virt machine). Write caches hold only pages that are dirty in
 // this epoch and hold neither decoded code nor page tables, so that every other write passes Ram.written.
 
@@ -11,46 +11,28 @@ import {PAGE, type Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
 import {MSTATUS, PRIVILEGE} from '../status.ts';
 import type {CodeCache} from './code-cache.ts';
+import {LEVELS, PTE, SPANS} from './page-table-entry.ts';
 import type {Access, Pmp} from './pmp.ts';
 import type {Registers} from './registers.ts';
+import {ROOT, TableWatch} from './table-watch.ts';
+import {TranslationCaches} from './translation-caches.ts';
 
 /** Negative results of a translation. */
 export const FAULT = {page: -1, access: -2} as const;
-
-const PTE = {V: 1, R: 2, W: 4, X: 8, U: 0x10, A: 0x40, D: 0x80} as const;
-const LEVELS = 3;
-/** Fills between two flushes: it bounds the lists of pages. */
-const FILLED_LIMIT = 65_536;
-/** What a watched table's level is when it serves several levels or ranges of addresses. */
-const MANY = 0xff;
-/** A table written in more entries at once is not looked at entry by entry. */
-const ENTRIES_LIMIT = 16;
-const DATA_CACHE_COUNT = 4;
-const FETCH_CACHE_COUNT = 3;
-/** All caches lie one behind the other: two for each data mode, then those for fetching. */
-const CACHE_COUNT = 2 * DATA_CACHE_COUNT + FETCH_CACHE_COUNT;
-/** Virtual pages that one entry of a table of each level maps. */
-const SPANS = [1, 2 ** 9, 2 ** 18];
 
 export class Mmu {
   readonly #registers: Registers;
   readonly #ram: Ram;
   readonly #pmp: Pmp;
   readonly #code: CodeCache;
-  #filledCount = 0;
-  /** Caches filled since the last flush: bit n stands for the nth in memory. */
-  #filledCaches = 0;
+  readonly #caches: TranslationCaches;
+  readonly #tables: TableWatch;
   /** Counts flushes: what was translated before one is no longer watched. */
   flushes = 0;
-  /** Counts single translations that were taken out. */
+  /** Counts single translations that were taken out, as far as code of the present mode may be among them. */
   removals = 0;
-  /** By page of RAM that is watched as a table: its level + 1, and the virtual page that its first entry maps. */
-  readonly #tableLevel: Uint8Array;
-  readonly #tableBase: Float64Array;
-  #tablePages: number[] = [];
-  #cachedPages: number[] = [];
 
-  /** RAM offset of the root table is `rootPage * 4096` less RAM_BASE; -1 when translation is off. */
+  /** Physical page number of the root table; -1 when translation is off. */
   #rootPage = -1;
 
   constructor(registers: Registers, ram: Ram, pmp: Pmp, code: CodeCache) {
@@ -58,16 +40,15 @@ export class Mmu {
     this.#ram = ram;
     this.#pmp = pmp;
     this.#code = code;
-    this.#tableLevel = new Uint8Array(ram.pageCount);
-    this.#tableBase = new Float64Array(ram.pageCount);
-    this.#emptyAll();
+    this.#caches = new TranslationCaches(registers, ram);
+    this.#tables = new TableWatch(ram, this.#caches);
   }
 
-  /** To be called when satp changed. */
+  /** To be called when satp changed; the modes must be set anew then. */
   rootChanged(): void {
     const satp = this.#registers.get('satp');
     this.#rootPage = satp >> 60n === 8n ? Number(satp & 0xfff_ffff_ffffn) : -1;
-    this.flush();
+    this.#caches.enter(this.#rootPage);
   }
 
   /** Offset in RAM of an access that only its misalignment has kept from the data cache; or -1. */
@@ -94,13 +75,13 @@ export class Mmu {
     const {i32} = this.#registers;
     const entry = i32[layout.FETCH_CACHE / 4] + ((low >>> 8) & ((layout.TLB_ENTRIES - 1) << 4));
     if (i32[entry >> 2] === (low & ~0xfff) && i32[(entry >> 2) + 1] === high) return i32[(entry >> 2) + 2];
-    if (this.#filledCount === FILLED_LIMIT) this.flush();
+    if (this.#caches.full) this.flush();
     const address = this.#translate(low, high, 'fetch', this.#privilege);
     if (address < 0) return address;
     if (!this.#ram.contains(address, 2) || !this.#pmp.allows(address, 2, 'fetch', this.#privilege)) return FAULT.access;
     const page = (address - layout.RAM_BASE) >>> 12;
     if (!this.#code.has(page)) {
-      this.#removeWrites(page);
+      this.#caches.removeWrites(page);
       if (this.#code.full) {
         this.flush();
         this.#code.clear();
@@ -109,7 +90,7 @@ export class Mmu {
       }
     }
     const decoded = this.#code.pageOffset(page);
-    this.#fill(entry, low, high, decoded);
+    this.#caches.fill(entry, low, high, decoded);
     return decoded;
   }
 
@@ -124,21 +105,9 @@ export class Mmu {
 
   /** Forgets every translation. */
   flush(): void {
-    for (let cache = 0; cache < CACHE_COUNT; cache += 1) {
-      if (((this.#filledCaches >>> cache) & 1) === 0) continue;
-      const start = layout.DATA_CACHES + cache * layout.TLB_BYTES;
-      this.#registers.bytes.fill(0xff, start, start + layout.TLB_BYTES);
-    }
-    this.#filledCaches = 0;
-    this.#filledCount = 0;
+    this.#caches.flush();
+    this.#tables.clear();
     this.flushes += 1;
-    for (const page of this.#tablePages) {
-      this.#ram.flags[page] &= ~PAGE.table;
-      this.#tableLevel[page] = 0;
-    }
-    for (const page of this.#cachedPages) this.#ram.flags[page] &= ~PAGE.cached;
-    this.#tablePages = [];
-    this.#cachedPages = [];
   }
 
   /**
@@ -146,18 +115,10 @@ export class Mmu {
    * one then: its translation was dropped, or every one was.
    */
   tableWritten(start: number, end: number): boolean {
-    const page = start >>> 12;
-    const first = start - (start % 8);
-    let isOwn = false;
-    for (let offset = first; offset < end; offset += 8) {
-      if ((this.#ram.bytes[offset] & PTE.V) === 0) continue;
-      if (this.#tableLevel[page] !== 1 || end - first > ENTRIES_LIMIT * 8) {
-        this.flush();
-        return true;
-      }
-      if (this.#remove(this.#tableBase[page] + ((offset & 0xfff) >>> 3))) isOwn = true;
-    }
-    return isOwn;
+    const effect = this.#tables.written(start, end, {root: this.#rootPage, privilege: this.#privilege});
+    if (effect === 'flush') this.flush();
+    else if (effect !== 'none') this.removals += 1;
+    return effect === 'flush' || effect === 'own';
   }
 
   /** Decoded pages before and behind the virtual page whose number's low 32 bits these are, if the present fetch cache has them. */
@@ -185,13 +146,7 @@ export class Mmu {
 
   /** The page of code is no longer decoded: nothing may point to its decoded form. */
   removeFetches(decoded: number): void {
-    const {i32} = this.#registers;
-    const end = (layout.fetchCache(FETCH_CACHE_COUNT - 1) + layout.TLB_BYTES) >> 2;
-    for (let word = layout.FETCH_CACHES >> 2; word < end; word += layout.TLB_ENTRY_BYTES >> 2) {
-      if (i32[word + 2] !== decoded) continue;
-      i32[word] = -1;
-      i32[word + 1] = -1;
-    }
+    this.#caches.removeFetches(decoded);
     this.removals += 1;
   }
 
@@ -214,12 +169,14 @@ export class Mmu {
     if (extension !== 0 && extension !== -1) return FAULT.page;
     const virtualPage = high * 2 ** 20 + (low >>> 12);
     let page = this.#rootPage;
+    let parent = ROOT;
     for (let level = LEVELS - 1; level >= 0; level -= 1) {
       const index = level === 2 ? ((low >>> 30) | (high << 2)) & 511 : (low >>> (12 + 9 * level)) & 511;
       const address = page * PAGE_BYTES + index * 8;
       if (!this.#ram.contains(address, 8) || !this.#pmp.allows(address, 8, 'load', PRIVILEGE.S)) return FAULT.access;
       const offset = address - layout.RAM_BASE;
-      this.#watchTable(offset >>> 12, level, virtualPage);
+      this.#tables.add(offset >>> 12, level, virtualPage, parent);
+      parent = offset;
       const pteLow = this.#ram.view.getInt32(offset, true);
       const pteHigh = this.#ram.view.getInt32(offset + 4, true);
       // Bits 63–54 are reserved without Svnapot and Svpbmt.
@@ -230,7 +187,7 @@ export class Mmu {
         continue;
       }
       if (!this.#permits(pteLow, access, privilege)) return FAULT.page;
-      const span = 2 ** (9 * level);
+      const span = SPANS[level];
       if (page % span !== 0) return FAULT.page;
       const wanted = access === 'store' ? PTE.A | PTE.D : PTE.A;
       if ((pteLow & wanted) !== wanted) {
@@ -260,87 +217,22 @@ export class Mmu {
     }
   }
 
-  /** From now on writes to this page are seen; it is a table of this level, and maps this virtual page among others. */
-  #watchTable(page: number, level: number, virtualPage: number): void {
-    const reach = SPANS[level] * 512;
-    const base = Math.floor(virtualPage / reach) * reach;
-    if ((this.#ram.flags[page] & PAGE.table) !== 0) {
-      if (this.#tableLevel[page] !== level + 1 || this.#tableBase[page] !== base) this.#tableLevel[page] = MANY;
-      return;
-    }
-    this.#removeWrites(page);
-    this.#ram.flags[page] |= PAGE.table;
-    this.#tablePages.push(page);
-    this.#tableLevel[page] = level + 1;
-    this.#tableBase[page] = base;
-  }
-
-  /** Takes a virtual page out of every cache. Returns whether the program counter lies in it. */
-  #remove(virtualPage: number): boolean {
-    const {i32} = this.#registers;
-    const low = (virtualPage * PAGE_BYTES) | 0;
-    const high = Math.floor(virtualPage / 2 ** 20);
-    const line = (low >>> 8) & ((layout.TLB_ENTRIES - 1) << 4);
-    for (let cache = 0; cache < CACHE_COUNT; cache += 1) {
-      const word = (layout.DATA_CACHES + cache * layout.TLB_BYTES + line) >> 2;
-      if (i32[word] !== low || i32[word + 1] !== high) continue;
-      i32[word] = -1;
-      i32[word + 1] = -1;
-    }
-    this.removals += 1;
-    return (i32[layout.PC / 4] & ~0xfff) === low && i32[layout.PC / 4 + 1] === high;
-  }
-
-  /** From now on no write cache holds this page. */
-  #removeWrites(page: number): void {
-    if ((this.#ram.flags[page] & PAGE.cached) === 0) return;
-    const {i32} = this.#registers;
-    const place = (layout.RAM + page * PAGE_BYTES) | 0;
-    for (let mode = 0; mode < DATA_CACHE_COUNT; mode += 1) {
-      const start = (layout.dataCache(mode) + layout.TLB_WRITE) >> 2;
-      const end = start + (layout.TLB_BYTES >> 2);
-      for (let word = start; word < end; word += layout.TLB_ENTRY_BYTES >> 2) {
-        // An empty entry's value may be anything, but then emptying it again does no harm.
-        if (((i32[word] + i32[word + 2]) | 0) !== place) continue;
-        i32[word] = -1;
-        i32[word + 1] = -1;
-      }
-    }
-    this.#ram.flags[page] &= ~PAGE.cached;
-  }
-
   #fillData(low: number, high: number, address: number, access: 'load' | 'store'): void {
     const offset = address - layout.RAM_BASE;
     const page = offset >>> 12;
     if (!this.#pmp.uniform(layout.RAM_BASE + page * PAGE_BYTES)) return;
     // A flush between walk and fill would take the watch from the tables that were walked.
-    if (this.#filledCount === FILLED_LIMIT) {
+    if (this.#caches.full) {
       this.flush();
       return;
     }
+    const cache = this.#registers.i32[layout.DATA_CACHE / 4] + (access === 'load' ? layout.TLB_READ : layout.TLB_WRITE);
+    const entry = cache + ((low >>> 8) & ((layout.TLB_ENTRIES - 1) << 4));
     if (access === 'store') {
       if ((this.#ram.flags[page] & (PAGE.code | PAGE.table)) !== 0) return;
       this.#ram.markDirty(page);
-      if ((this.#ram.flags[page] & PAGE.cached) === 0) this.#cachedPages.push(page);
-      this.#ram.flags[page] |= PAGE.cached;
+      this.#caches.noteWritable(entry, page);
     }
-    const cache = this.#registers.i32[layout.DATA_CACHE / 4] + (access === 'load' ? layout.TLB_READ : layout.TLB_WRITE);
-    const entry = cache + ((low >>> 8) & ((layout.TLB_ENTRIES - 1) << 4));
-    this.#fill(entry, low, high, layout.RAM + page * PAGE_BYTES - (low & ~0xfff));
-  }
-
-  #fill(entry: number, low: number, high: number, value: number): void {
-    const {i32} = this.#registers;
-    const word = entry >> 2;
-    this.#filledCount += 1;
-    this.#filledCaches |= 1 << Math.floor((entry - layout.DATA_CACHES) / layout.TLB_BYTES);
-    i32[word] = low & ~0xfff;
-    i32[word + 1] = high;
-    i32[word + 2] = value;
-  }
-
-  #emptyAll(): void {
-    const end = layout.fetchCache(FETCH_CACHE_COUNT - 1) + layout.TLB_BYTES;
-    this.#registers.bytes.fill(0xff, layout.DATA_CACHES, end);
+    this.#caches.fill(entry, low, high, layout.RAM + page * PAGE_BYTES - (low & ~0xfff));
   }
 }

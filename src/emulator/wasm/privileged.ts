@@ -40,20 +40,24 @@ export const PRIVILEGED: readonly FunctionDefinition[] = [
   define('interpretSystem', ['i32', 'i32'], (b, action, word) => orElse(b, 'system', action, word)),
 ];
 
-/** Points generated code to the translation caches of the present mode: after a change of the privilege mode or mstatus. */
+/** Points generated code to the translation caches of the present mode: after a change of the privilege mode, mstatus or the address space. */
 function setModes(b: Builder): void {
   const status = b.let(low(b, 'mstatus'));
   const privilege = b.let(low(b, 'privilege'));
   const data = b.let(b.choose(has(b, status, MSTATUS.MPRV), field(b, status, MSTATUS.MPP_SHIFT, 3), privilege));
   const {U, S, SUM, M} = layout.DATA_MODES;
-  const cache = (mode: number): Expr => b.i32(layout.dataCache(mode));
+  const space = b.let(b.stateLoad('i32.load', layout.SPACE));
+  const cache = (mode: number): Expr => b.add(space, b.i32(layout.dataCache(mode)));
   const supervisor = b.select(has(b, status, MSTATUS.SUM), cache(SUM), cache(S));
-  const notUser = b.select(b.eq(data, b.i32(PRIVILEGE.M)), cache(M), supervisor);
-  b.stateStore('i32.store', layout.DATA_CACHE, b.select(b.eqz(data), cache(U), notUser));
-  const fetch = (mode: number): Expr => b.i32(layout.fetchCache(mode));
+  const translated = b.select(data, supervisor, cache(U));
+  const machine = b.i32(layout.cacheSet(0) + layout.dataCache(M));
+  b.stateStore('i32.store', layout.DATA_CACHE, b.select(b.eq(data, b.i32(PRIVILEGE.M)), machine, translated));
   const modes = layout.FETCH_MODES;
-  const fetchNotUser = b.select(b.eq(privilege, b.i32(PRIVILEGE.M)), fetch(modes.M), fetch(modes.S));
-  b.stateStore('i32.store', layout.FETCH_CACHE, b.select(b.eqz(privilege), fetch(modes.U), fetchNotUser));
+  const fetch = (mode: number): Expr => b.add(space, b.i32(layout.fetchCache(mode)));
+  const fetchTranslated = b.select(privilege, fetch(modes.S), fetch(modes.U));
+  const fetchMachine = b.i32(layout.cacheSet(0) + layout.fetchCache(modes.M));
+  const isMachine = b.eq(privilege, b.i32(PRIVILEGE.M));
+  b.stateStore('i32.store', layout.FETCH_CACHE, b.select(isMachine, fetchMachine, fetchTranslated));
   b.return(b.i32(DONE));
 }
 
