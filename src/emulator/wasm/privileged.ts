@@ -53,11 +53,11 @@ function setModes(b: Builder): void {
   const machine = b.i32(layout.cacheSet(0) + layout.dataCache(M));
   b.stateStore('i32.store', layout.DATA_CACHE, b.select(b.eq(data, b.i32(PRIVILEGE.M)), machine, translated));
   const modes = layout.FETCH_MODES;
-  const fetch = (mode: number): Expr => b.add(space, b.i32(layout.fetchCache(mode)));
-  const fetchTranslated = b.select(privilege, fetch(modes.S), fetch(modes.U));
-  const fetchMachine = b.i32(layout.cacheSet(0) + layout.fetchCache(modes.M));
+  const codeCache = (mode: number): Expr => b.add(space, b.i32(layout.fetchCache(mode)));
+  const translatedCode = b.select(privilege, codeCache(modes.S), codeCache(modes.U));
+  const machineCode = b.i32(layout.cacheSet(0) + layout.fetchCache(modes.M));
   const isMachine = b.eq(privilege, b.i32(PRIVILEGE.M));
-  b.stateStore('i32.store', layout.FETCH_CACHE, b.select(isMachine, fetchMachine, fetchTranslated));
+  b.stateStore('i32.store', layout.FETCH_CACHE, b.select(isMachine, machineCode, translatedCode));
   b.return(b.i32(DONE));
 }
 
