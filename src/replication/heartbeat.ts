@@ -21,15 +21,21 @@ export class HeartbeatSocket {
   readonly #heartbeats = new Map<string, Heartbeat>();
   #datagrams: Datagrams | undefined;
 
-  private constructor(world: World) {
+  /** Not open yet: what is sent gets lost, and nothing is heard. */
+  constructor(world: World) {
     this.#world = world;
   }
 
   /** Throws FtvmError `network`. */
   static async open(world: World, at: Endpoint): Promise<HeartbeatSocket> {
     const socket = new HeartbeatSocket(world);
-    socket.#datagrams = await world.openDatagrams(at, (datagram, from) => socket.#receive(datagram, from));
+    await socket.open(at);
     return socket;
+  }
+
+  /** Throws FtvmError `network`. */
+  async open(at: Endpoint): Promise<void> {
+    this.#datagrams = await this.#world.openDatagrams(at, (datagram, from) => this.#receive(datagram, from));
   }
 
   get port(): number {

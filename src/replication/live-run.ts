@@ -22,45 +22,80 @@ export type ReplicationOptions = {
   timing: Timing;
 };
 
+/** Between two attempts to listen where it was not possible. */
+const LISTEN_AGAIN_MS = 1000;
+
 /** The followers' side of a primary: made before it, as it is a part of it. */
 export class Replicating {
   readonly replication: PrimaryReplication | undefined;
-  readonly #listener: {close(): void} | undefined;
+  readonly #listening:
+    | {at: Endpoint; world: World; heartbeats: HeartbeatSocket; note: (text: string) => void}
+    | undefined;
+  #listener: {close(): void} | undefined;
+  #isClosed = false;
 
-  private constructor(replication: PrimaryReplication | undefined, listener: {close(): void} | undefined) {
-    this.replication = replication;
-    this.#listener = listener;
-  }
-
-  /** Listens, if it shall. Throws FtvmError `network`. */
-  static async open(
+  /** Nobody can connect before it listens. */
+  constructor(
     world: World,
-    options: ReplicationOptions,
+    {listen: at, arbiter, timing}: ReplicationOptions,
     log: {path: string; lineageId: Uint8Array; generation: number; claimant: string; note: (text: string) => void},
-  ): Promise<Replicating> {
-    const {listen} = options;
-    if (listen === undefined) return new Replicating(undefined, undefined);
-    // At the channel's port, if the user has chosen that.
-    const heartbeats = await HeartbeatSocket.open(world, listen);
-    const replication = new PrimaryReplication({
+  ) {
+    if (at === undefined) return;
+    const {note} = log;
+    const heartbeats = new HeartbeatSocket(world);
+    this.#listening = {at, world, heartbeats, note};
+    this.replication = new PrimaryReplication({
       lineageId: log.lineageId,
       generation: log.generation,
       claimant: log.claimant,
-      arbiter: options.arbiter,
-      timing: options.timing,
+      arbiter,
+      timing,
       nowMs: () => world.nowMs(),
       openLog: (offset) => world.readLog(log.path, {offset}),
       heartbeats,
-      note: log.note,
+      note,
     });
+  }
+
+  /** Listens, if it shall. Throws FtvmError `network`. */
+  static async open(...parts: ConstructorParameters<typeof Replicating>): Promise<Replicating> {
+    const replicating = new Replicating(...parts);
     try {
-      const listener = await world.listen(listen, (link) => replication.accept(link));
-      log.note(`listening on ${formatEndpoint({host: listen.host, port: listener.port})}`);
-      return new Replicating(replication, listener);
+      await replicating.#listen();
+      return replicating;
     } catch (error) {
-      await replication.close('failed');
+      await replicating.close('failed');
       throw error;
     }
+  }
+
+  /** Listens, if it shall, as soon as it is possible: for a guest that runs already, and does not end because a port is occupied. */
+  async listenAtLast(): Promise<void> {
+    for (let told = false; !this.#isClosed; told = true) {
+      try {
+        return await this.#listen();
+      } catch (error) {
+        if (!(error instanceof FtvmError) || error.code !== 'network') throw error;
+        if (!told) this.#listening?.note(`${error.message}: trying again`);
+        await new Promise((resolve) => setTimeout(resolve, LISTEN_AGAIN_MS));
+      }
+    }
+  }
+
+  async #listen(): Promise<void> {
+    if (this.#listening === undefined) return;
+    const {at, world, heartbeats, note} = this.#listening;
+    let listener: {port: number; close(): void} | undefined;
+    try {
+      // At the channel's port, if the user has chosen that.
+      await heartbeats.open(at);
+      listener = await world.listen(at, (link) => this.replication?.accept(link));
+    } finally {
+      if (listener === undefined || this.#isClosed) heartbeats.close();
+      if (this.#isClosed) listener?.close();
+    }
+    this.#listener = listener;
+    note(`listening on ${formatEndpoint({host: at.host, port: listener.port})}`);
   }
 
   get followers(): Followers {
@@ -68,6 +103,7 @@ export class Replicating {
   }
 
   async close(reason: string): Promise<void> {
+    this.#isClosed = true;
     await this.replication?.close(reason);
     this.#listener?.close();
   }

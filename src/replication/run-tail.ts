@@ -302,7 +302,7 @@ class Tail {
     if (point === undefined) throw new FtvmError('torn', 'nothing was received yet: there is no machine to carry on');
     const generation = follower.journal.generation + 1;
     const file = await this.#world.continueLog(path, {sizeBytes});
-    const replicating = await Replicating.open(
+    const replicating = new Replicating(
       this.#world,
       {listen: listen === undefined ? undefined : parseEndpoint(listen, '--listen'), arbiter, timing},
       {path, lineageId: point.lineageId, generation, claimant: this.#claimant, note},
@@ -319,7 +319,11 @@ class Tail {
       const tookMs = this.#requestedMs === undefined ? 0 : this.#world.nowMs() - this.#requestedMs;
       for (const reply of this.#requests) reply({ok: true, role: 'primary', position: String(position), tookMs});
       this.#requests = [];
-      return await this.#live.run(signal);
+      // The guest goes on first; followers come in a moment.
+      const listening = replicating.listenAtLast();
+      const live = await this.#live.run(signal);
+      await listening;
+      return live;
     } finally {
       console.close();
       await replicating.close('stopped');
