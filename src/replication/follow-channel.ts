@@ -70,7 +70,10 @@ export async function followChannel(
       build: (header) => world.buildMachine(header, {path: options.logPath, paths: options.paths}),
       join: async (built, stateDigest) => {
         machine = built;
-        return far ? await receiveState(feed, built, stateDigest) : undefined;
+        if (!far) return undefined;
+        const ordinal = await receiveState(feed, built, stateDigest);
+        world.returnMemory();
+        return ordinal;
       },
     });
     const spec = follower.header.arbiter;

@@ -102,6 +102,10 @@ export class Replicating {
     return this.replication ?? NO_FOLLOWERS;
   }
 
+  stateWasSent(): void {
+    this.#listening?.world.returnMemory();
+  }
+
   async close(reason: string): Promise<void> {
     this.#isClosed = true;
     await this.replication?.close(reason);
@@ -131,8 +135,10 @@ export class LivePrimary {
       changed: () => primary.followersChanged(),
       pause: (until) => primary.source.pause(until),
       finish: (end) => primary.source.finish(end),
-      appendJoined: (backup, generation) =>
-        append({kind: 'joined', position: primary.machine.position, generation, backup}),
+      appendJoined(backup, generation) {
+        append({kind: 'joined', position: primary.machine.position, generation, backup});
+        parts.replicating.stateWasSent();
+      },
       appendTakeover: (generation) => {
         const {releasedThrough} = primary.progress;
         append({kind: 'takeover', position: primary.machine.position, generation, by: this.#by, releasedThrough});

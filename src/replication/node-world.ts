@@ -6,6 +6,7 @@ import {ProcessConsole} from '../host/console.ts';
 import {ControlServer, controlSocketPath} from '../host/control-socket.ts';
 import {openDatagrams} from '../host/datagrams.ts';
 import {formatEndpoint} from '../host/endpoint.ts';
+import {returnFreeMemory} from '../host/free-memory.ts';
 import {LogFileReader, LogFileWriter} from '../host/log-file.ts';
 import {HOST_CLOCK} from '../host/monotonic-clock.ts';
 import {openNic} from '../host/nic/open-nic.ts';
@@ -49,6 +50,7 @@ export async function nodeWorld(options: {
     readLog: (path, options) => LogFileReader.open(path, options),
     openArbiter,
     openConsole: (onEscape) => new ProcessConsole({onEscape}),
+    returnMemory: returnFreeMemory,
     openNic: (address) => openNic(address, {secret, note}),
     control: (path, handle) => ControlServer.listen(controlSocketPath(path), handle),
     async buildMachine(header, {path, paths}) {

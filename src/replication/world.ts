@@ -43,6 +43,8 @@ export interface World {
   openConsole(onEscape: () => void): Console;
   /** Plugs a NIC in. A switch that does not answer yet is waited for in the background. Throws FtvmError for one that can never be used. */
   openNic(address: NicAddress): Promise<Nic>;
+  /** Much memory has been freed: the system may have it back. */
+  returnMemory(): void;
   /** Answers at the control socket of the session that writes the log `path`. */
   control(path: string, handle: (request: ControlRequest) => Promise<ControlReply>): Promise<{close(): void}>;
   /** The machine that a log's header describes, at power-on. */

@@ -162,6 +162,7 @@ export class SimulatedNetwork {
           delayMs: () => this.delay(),
           unit: () => random.unit(),
         }),
+      returnMemory: () => {},
       openConsole: () => new SimulatedConsole(this, host, process),
       openNic: () => Promise.reject(new FtvmError('usage', 'the toy machine has no NIC')),
       control: async (_path, handle) => {
