@@ -4,7 +4,8 @@ import type {Figure} from './figures.ts';
 import type {Table} from './table.ts';
 
 export type Section = {
-  name: SectionName;
+  /** The takeover is measured by itself: it needs root. */
+  name: SectionName | 'takeover';
   figures: readonly Figure[];
   tables: readonly Table[];
   /** Whatever else a program might want to know; it becomes JSON. */
