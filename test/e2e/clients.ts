@@ -79,6 +79,24 @@ export class Connection implements Disposable {
 
   /** The answer, as Latin-1, once it has this length. */
   async ask(question: string | Uint8Array, answerBytes: number): Promise<string> {
+    return (await this.fetch(question, answerBytes)).toString('latin1');
+  }
+
+  /** An answer of one line. */
+  async line(question: string): Promise<string> {
+    const bytes = await this.#answer(`${question}\r\n`, (chunks) => chunks.at(-1)?.at(-1) === 0x0a);
+    return bytes.toString('latin1').trimEnd();
+  }
+
+  /** The answer, once it has this length. */
+  fetch(question: string | Uint8Array, answerBytes: number): Promise<Buffer> {
+    return this.#answer(question, (_, receivedBytes) => receivedBytes >= answerBytes);
+  }
+
+  async #answer(
+    question: string | Uint8Array,
+    isWhole: (chunks: readonly Buffer[], receivedBytes: number) => boolean,
+  ): Promise<Buffer> {
     const socket = this.#socket;
     const chunks: Buffer[] = [];
     let receivedBytes = 0;
@@ -88,13 +106,13 @@ export class Connection implements Disposable {
       chunks.push(chunk);
       receivedBytes += chunk.length;
       this.onProgress(receivedBytes);
-      if (receivedBytes >= answerBytes) answered.resolve();
+      if (isWhole(chunks, receivedBytes)) answered.resolve();
     };
     socket.on('data', collect).once('error', fail).once('close', fail);
     try {
       socket.write(question);
       await answered.promise;
-      return Buffer.concat(chunks).toString('latin1');
+      return Buffer.concat(chunks);
     } finally {
       socket.off('data', collect).off('error', fail).off('close', fail);
     }

@@ -2,9 +2,9 @@
 // card is plugged in is the caller's.
 
 import assert from 'node:assert/strict';
-import {FtvmProcess, runFtvm, type TemporaryFolder} from '../support/ftvm.ts';
+import {FtvmProcess, type TemporaryFolder} from '../support/ftvm.ts';
 
-export const BOOT_TIMEOUT_MS = 90_000;
+export const BOOT_TIMEOUT_MS = 180_000;
 
 /** Where a host is: what it is started with, where its guest's network card is plugged in, where it serves its log. */
 export type Place = {
@@ -45,11 +45,20 @@ export class Hosts implements AsyncDisposable {
     return this.#primary.logPath;
   }
 
-  /** Starts a guest with this on its kernel's command line. */
-  async power(guest: string, append: string): Promise<void> {
+  /** Starts a guest with this on its kernel's command line. `preload`: a module that changes ftvm before it starts. */
+  async power(guest: string, append: string, options: {ram?: string; preload?: URL} = {}): Promise<void> {
+    const {ram, preload} = options;
     const {logPath, start} = this.#next();
-    const card = this.#mac === undefined ? '' : `,mac=${this.#mac}`;
-    const process = start(['record', guest, '-o', logPath, '--append', append, '--arbiter', this.#arbiter], card);
+    const process = start(
+      [
+        ...['record', guest, '-o', logPath, '--append', append, '--arbiter', this.#arbiter],
+        ...(ram === undefined ? [] : ['--ram', ram]),
+      ],
+      {
+        card: this.#mac === undefined ? '' : `,mac=${this.#mac}`,
+        environment: preload === undefined ? {} : {NODE_OPTIONS: `--import=${preload}`},
+      },
+    );
     this.#primary = {process, logPath, address: ''};
     this.#primary.address = await addressOf(process);
   }
@@ -69,24 +78,11 @@ export class Hosts implements AsyncDisposable {
       });
   }
 
-  /** Starts a follower that is no backup, and waits until it follows. */
-  async addObserver(at: {address: string}): Promise<void> {
-    const process = this.#follow(at.address, ['--observer', '--digests']);
-    await process.waitFor(/^\d+ [0-9a-f]+$/m, {timeoutMs: BOOT_TIMEOUT_MS});
-  }
-
-  async promoteObserver(): Promise<void> {
-    assert.ok(this.#backup !== undefined);
-    const {exitCode, stderr} = await runFtvm(['promote', this.#backup.logPath], {timeoutMs: BOOT_TIMEOUT_MS});
-    assert.equal(exitCode, 0, stderr);
-    await this.#backup.process.waitFor(/live from position/, {stream: 'stderr'});
-  }
-
   async promoted(): Promise<void> {
     assert.ok(this.#backup !== undefined);
     const {process, logPath} = this.#backup;
     const address = await addressOf(process);
-    await process.waitFor(/live from position/, {stream: 'stderr'});
+    await process.waitFor(/live from position/, {stream: 'stderr', timeoutMs: BOOT_TIMEOUT_MS});
     this.#former.push(this.primary);
     this.#primary = {process, logPath, address};
     this.#backup = undefined;
@@ -106,18 +102,21 @@ export class Hosts implements AsyncDisposable {
   }
 
   /** The next host: its log, and how something is started there. */
-  #next(): {logPath: string; start: (argv: readonly string[], card?: string) => FtvmProcess} {
+  #next(): {
+    logPath: string;
+    start(argv: readonly string[], how?: {card?: string; environment?: Record<string, string>}): FtvmProcess;
+  } {
     const {net, listen, prefix = [], flags = []} = this.#places[this.#count % this.#places.length];
     this.#count += 1;
     return {
       logPath: this.#folder.join(`host-${this.#count}.ftlog`),
-      start: (argv, card = '') =>
-        new FtvmProcess([...argv, '--net', `${net}${card}`, '--listen', listen, ...flags], {prefix}),
+      start: (argv, {card = '', environment = {}} = {}) =>
+        new FtvmProcess([...argv, '--net', `${net}${card}`, '--listen', listen, ...flags], {prefix, environment}),
     };
   }
 }
 
 async function addressOf(process: FtvmProcess): Promise<string> {
-  const [, address] = await process.waitFor(/listening on (\S+:\d+)/, {stream: 'stderr'});
+  const [, address] = await process.waitFor(/listening on (\S+:\d+)/, {stream: 'stderr', timeoutMs: BOOT_TIMEOUT_MS});
   return address;
 }

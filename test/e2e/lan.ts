@@ -64,8 +64,8 @@ export class Lan implements AsyncDisposable {
   }
 
   /** Until the client counts. */
-  async boot(): Promise<void> {
-    await this.hosts.power('debian-redis-server', APPEND);
+  async boot(options: Parameters<Hosts['power']>[2] = {}): Promise<void> {
+    await this.hosts.power('debian-redis-server', APPEND, options);
     await this.hosts.primary.waitFor(/Ready to accept connections/, {timeoutMs: BOOT_TIMEOUT_MS});
     this.client.start(await this.#dial());
   }
@@ -73,6 +73,12 @@ export class Lan implements AsyncDisposable {
   /** Another connection to Redis. */
   async connect(): Promise<Connection> {
     return new Connection(await this.#dial());
+  }
+
+  /** What the guest has counted to, over a connection of its own. */
+  async counter(): Promise<number> {
+    using connection = await this.connect();
+    return Number((await connection.line('INCRBY counter 0')).slice(1));
   }
 
   /** How often the switch has seen a MAC move. */
