@@ -2,9 +2,11 @@
 // card is plugged in is the caller's.
 
 import assert from 'node:assert/strict';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {askStatus} from '../../src/replication/session-status.ts';
 import {FtvmProcess, type TemporaryFolder} from '../support/ftvm.ts';
 
-export const BOOT_TIMEOUT_MS = 180_000;
+export const BOOT_TIMEOUT_MS = 120_000;
 
 /** Where a host is: what it is started with, where its guest's network card is plugged in, where it serves its log. */
 export type Place = {
@@ -68,7 +70,7 @@ export class Hosts implements AsyncDisposable {
     return Number(this.#primary?.address.split(':')[1]);
   }
 
-  /** Starts a backup and waits until it is one. */
+  /** Starts a backup and waits until it is one, and knows it. */
   async addBackup(at: {address?: string} = {}): Promise<void> {
     const process = this.#follow(at.address, ['--auto-promote']);
     await this.primary
@@ -76,6 +78,13 @@ export class Hosts implements AsyncDisposable {
       .catch((error: Error) => {
         throw new Error(`${error.message}\n--- the backup's stderr\n${process.stderr}`, {cause: error});
       });
+    assert.ok(this.#backup !== undefined);
+    const {logPath} = this.#backup;
+    for (;;) {
+      const status = await askStatus(logPath);
+      if (status.role === 'follower' && status.backup) return;
+      await sleep(10);
+    }
   }
 
   async promoted(): Promise<void> {

@@ -21,7 +21,7 @@ const LOG_DELAY_MS = 150;
 const WITHOUT_OUTPUT_RULE = new URL('../support/without-output-rule.ts', import.meta.url);
 
 describe('a network that outlives a host', function () {
-  this.timeout(GUEST_BUILD_TIMEOUT_MS);
+  this.timeout(GUEST_BUILD_TIMEOUT_MS + 30_000 * KILLS + TRANSFER_BYTES / 200);
 
   before(async function () {
     await debianGuest(this, ['redis-server']);
