@@ -13,15 +13,15 @@ import {SlowChannel} from './slow-channel.ts';
 const KILLS = Number(process.env.FTVM_KILLS ?? 3);
 /** A request that fell into the gap waits for a retransmission of TCP's, at worst its second; and the host here is shared. */
 const LONGEST_GAP_MS = 5000;
-/** A download across a kill; FTVM_TRANSFER_BYTES=100000000 for one of a hundred megabytes. */
-const TRANSFER_BYTES = Number(process.env['FTVM_TRANSFER_BYTES'] ?? 8_000_000);
+/** A download across a kill; FTVM_DOWNLOAD_BYTES=100000000 for one of a hundred megabytes. */
+const DOWNLOAD_BYTES = Number(process.env['FTVM_DOWNLOAD_BYTES'] ?? 8_000_000);
 const BLOCK_BYTES = 64_000;
 /** An answer comes within that time, if nobody holds it. */
 const LOG_DELAY_MS = 150;
 const WITHOUT_OUTPUT_RULE = new URL('../support/without-output-rule.ts', import.meta.url);
 
 describe('a network that outlives a host', function () {
-  this.timeout(GUEST_BUILD_TIMEOUT_MS + 30_000 * KILLS + TRANSFER_BYTES / 200);
+  this.timeout(GUEST_BUILD_TIMEOUT_MS + 30_000 * KILLS + DOWNLOAD_BYTES / 200);
 
   before(async function () {
     await debianGuest(this, ['redis-server']);
@@ -59,20 +59,20 @@ describe('a network that outlives a host', function () {
     assert.ok(recordsOfKind(logPath, 'input').some(({input}) => input.kind === 'packet'));
   });
 
-  it(`${TRANSFER_BYTES} bytes on their way out when the host dies arrive whole`, async function () {
+  it(`${DOWNLOAD_BYTES} bytes on their way out when the host dies arrive whole`, async function () {
     await using lan = await Lan.start(this);
     const {hosts} = lan;
     // The value, and Redis' copy of it on its way out.
-    await lan.boot({ram: `${256 + 2 * Math.ceil((2 * TRANSFER_BYTES) / 2 ** 21)}M`});
+    await lan.boot({ram: `${256 + 2 * Math.ceil((2 * DOWNLOAD_BYTES) / 2 ** 21)}M`});
     await lan.client.stop();
     using connection = await lan.connect();
-    const {content, fill} = numberedBlocks(Math.ceil(TRANSFER_BYTES / BLOCK_BYTES));
+    const {content, fill} = numberedBlocks(Math.ceil(DOWNLOAD_BYTES / BLOCK_BYTES));
     assert.equal(await connection.ask(fill, 5), '+OK\r\n');
     await hosts.addBackup();
     const head = `$${content.length}\r\n`;
     let killedAt = 0;
     connection.onProgress = (receivedBytes) => {
-      if (killedAt > 0 || receivedBytes < TRANSFER_BYTES / 4) return;
+      if (killedAt > 0 || receivedBytes < DOWNLOAD_BYTES / 4) return;
       killedAt = receivedBytes;
       hosts.primary.kill('SIGKILL');
     };
