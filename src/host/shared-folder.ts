@@ -6,6 +6,8 @@ import {link, open, readdir, rename, unlink} from 'node:fs/promises';
 export interface SharedFolder {
   /** Creates `path` with this text and brings it to stable storage. Fails when it exists. */
   createFile(path: string, text: string): Promise<void>;
+  /** Makes a name and removes it again: the folder has changed, and is as it was. Nothing need be on stable storage. */
+  touch(path: string): Promise<void>;
   /** Gives the file a second name; fails with EEXIST when the name is taken. Atomic. */
   link(from: string, to: string): Promise<void>;
   /** Gives the file another name, replacing what has it. Atomic. */
@@ -27,6 +29,10 @@ export const HOST_SHARED_FOLDER: SharedFolder = {
     } finally {
       await file.close();
     }
+  },
+  async touch(path) {
+    await (await open(path, 'wx', 0o644)).close();
+    await unlink(path);
   },
   link,
   rename,

@@ -126,7 +126,7 @@ export class DirectoryArbiter implements Arbiter {
    * shows that this host may still write there: whoever cannot claim must not take comfort from what it reads.
    */
   #refresh(): Promise<void> {
-    return this.#withTemporaryFile('refresh', async () => {});
+    return this.#folder.touch(this.#temporaryPath());
   }
 
   /** The id in a claim's file; undefined when there is none. */
@@ -154,7 +154,7 @@ export class DirectoryArbiter implements Arbiter {
   }
 
   async #withTemporaryFile(text: string, use: (path: string) => Promise<void>): Promise<void> {
-    const path = join(this.#path, `.${this.#id}.${this.#temporaryCount++}.tmp`);
+    const path = this.#temporaryPath();
     try {
       await this.#folder.createFile(path, `${text}\n`);
       await use(path);
@@ -204,6 +204,10 @@ export class DirectoryArbiter implements Arbiter {
 
   #unreachable(what: string, options: {hint?: string; cause?: unknown} = {}): FtvmError {
     return unreachableArbiter(this.spec, what, options);
+  }
+
+  #temporaryPath(): string {
+    return join(this.#path, `.${this.#id}.${this.#temporaryCount++}.tmp`);
   }
 
   #claimPath(lineageId: string, generation: number): string {

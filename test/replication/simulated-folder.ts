@@ -60,6 +60,11 @@ export class SimulatedFileServer {
           if (names.has(path)) throw errno('EEXIST');
           names.set(path, {text, isStable: false});
         }),
+      touch: (path) =>
+        this.#operation(() => {
+          change();
+          if (names.has(path)) throw errno('EEXIST');
+        }),
       link: (from, to) =>
         this.#operation(() => {
           change();
