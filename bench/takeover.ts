@@ -2,6 +2,7 @@
 // hosts in network namespaces (test/e2e/bridged-hosts.ts); and as a client sees it that counts in Redis. Needs root, and the guest
 // debian-redis-server.
 
+import {readFileSync} from 'node:fs';
 import {getPriority} from 'node:os';
 import {parseArgs} from 'node:util';
 import {BridgedHosts, GUEST_IP, GUEST_MAC} from '../test/e2e/bridged-hosts.ts';
@@ -41,6 +42,8 @@ type Takeover = {
   clientMs: number;
   /** From the signal to the old primary's end: only then does the kernel break the connections of a process that it has killed. */
   goneMs: number;
+  /** What the kernel has to free for that. */
+  residentMb: number;
 };
 
 async function main(): Promise<void> {
@@ -108,6 +111,7 @@ async function measure(
   capture.frames.length = 0;
   await new Promise((resolve) => setTimeout(resolve, LEAST_WAIT_MS + 500 * Math.random()));
   const {primary} = hosts;
+  const residentMb = residentMbOf(primary.child.pid);
   const signalledMs = performance.now();
   const gone = primary.exit(BOOT_TIMEOUT_MS).then(() => performance.now() - signalledMs);
   primary.kill(signal);
@@ -126,7 +130,13 @@ async function measure(
     guestMs: rounded(guests.atMs - last.atMs),
     clientMs: rounded(clientMs),
     goneMs: rounded(await gone),
+    residentMb,
   };
+}
+
+function residentMbOf(pid: number | undefined): number {
+  const [, kibibytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Math.round((Number(kibibytes) * 1024) / 1e6);
 }
 
 function isGuests(frame: Buffer): boolean {
