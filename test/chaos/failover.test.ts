@@ -2,6 +2,7 @@
 // second, without a gap or contradiction in what users saw; hand-over while both live; a backup's death, which the guest must not feel.
 
 import assert from 'node:assert/strict';
+import {type AddressInfo, createServer} from 'node:net';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Random} from '../differential/random.ts';
 import {digestLines, recordsOfKind, replayMustBeIdentical, transcriptOf} from '../e2e/ftvm-cli.ts';
@@ -142,6 +143,24 @@ describe(`a hot backup, seed ${SEED} (FTVM_TEST_SEED)`, function () {
       recordsOfKind(logPath, 'takeover').map(({generation}) => generation),
       [2, 3],
     );
+  });
+
+  it('goes on although its address is taken, and listens as soon as that is free', async () => {
+    using folder = new TemporaryFolder();
+    const occupant = createServer();
+    await new Promise<void>((resolve) => occupant.listen(0, '127.0.0.1', resolve));
+    const address = `127.0.0.1:${(occupant.address() as AddressInfo).port}`;
+    await using pair = await Pair.start({folder, guest: 'counter', backupArgv: ['--listen', address]});
+    const {primary, backup} = pair;
+    await primary.waitFor(/line 000003/);
+    primary.kill();
+    await primary.exit();
+    assert.equal((await runFtvm(['promote', pair.backupLogPath])).exitCode, 0);
+    await backup.waitFor(/the port is occupied: trying again/, {stream: 'stderr'});
+    await backup.waitFor(THREE_LINES);
+    occupant.close();
+    await backup.waitFor(new RegExp(`listening on ${address}`), {stream: 'stderr'});
+    await finish(backup);
   });
 
   it('of a growing file: follows it, and carries it on when the recorder was killed', async () => {
