@@ -3,7 +3,6 @@
 // debian-redis-server.
 
 import {readFileSync} from 'node:fs';
-import {getPriority} from 'node:os';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {parseArgs} from 'node:util';
 import {BridgedHosts, GUEST_IP, GUEST_MAC} from '../test/e2e/bridged-hosts.ts';
@@ -66,9 +65,8 @@ async function main(): Promise<void> {
   const flags = ['--heartbeat', values.heartbeat, '--takeover', values.takeover];
   const host = describeHost(undefined);
   const found = await takeovers(flags, kills);
-  const command = ['node bench/takeover.ts', '--kills', kills, ...flags].join(' ');
   const report: Report = {
-    command: getPriority() === 0 ? command : `nice -n ${getPriority()} ${command}`,
+    command: ['node bench/takeover.ts', '--kills', kills, ...flags].join(' '),
     date: new Date().toISOString().slice(0, 10),
     host,
     repetitions: kills,
