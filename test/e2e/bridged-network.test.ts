@@ -14,15 +14,15 @@ import {recordsOfKind, replayMustBeIdentical} from './ftvm-cli.ts';
 import {BOOT_TIMEOUT_MS, Hosts} from './hosts.ts';
 
 const REDIS = 'redis-server --bind 0.0.0.0 --protected-mode no --dir /tmp --save 900 1000000 --appendonly no';
-/** The soak says more. */
-const DOWNLOAD_BYTES = Number(process.env['FTVM_DOWNLOAD_BYTES'] ?? 8 << 20);
+/** FTVM_DOWNLOAD_BYTES=100000000 for one of a hundred megabytes. */
+const DOWNLOAD_BYTES = Number(process.env['FTVM_DOWNLOAD_BYTES'] ?? 8_000_000);
 /** How often the client is answered before and after each failure. */
 const ANSWERS = 50;
 /** Until a connection to the arbiter that was cut is there again. */
 const RECONNECT_TIMEOUT_MS = 60_000;
 
 describe('a network of TAP interfaces that outlives a host', function () {
-  this.timeout(GUEST_BUILD_TIMEOUT_MS);
+  this.timeout(GUEST_BUILD_TIMEOUT_MS + DOWNLOAD_BYTES / 200);
 
   before(async function () {
     needNamespaces(this);
