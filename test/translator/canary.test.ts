@@ -32,13 +32,17 @@ describe(`translator: canaries (seed ${SEED})`, function () {
   });
 
   it('inline floating point that takes every result for safe is caught', async () => {
-    const limit = safeLimit(BINARY64);
-    const difference = await tryPatch('numeric', (bytes) => replaceConstant(bytes, {from: limit, to: -1n}));
+    const limit = BigInt(safeLimit(BINARY64));
+    const difference = await tryPatch('numeric', (bytes) =>
+      replaceConstant(bytes, {type: 'i32', from: limit, to: -1n}),
+    );
     assert.match(difference ?? 'no difference', /states differ at position \d+/);
   });
 
   it('inline floating point that does not look at the rounding mode is caught', async () => {
-    const difference = await tryPatch('float', (bytes) => replaceConstant(bytes, {from: SAFE_MASK, to: 1n}));
+    const difference = await tryPatch('float', (bytes) =>
+      replaceConstant(bytes, {type: 'i64', from: SAFE_MASK, to: 1n}),
+    );
     assert.match(difference ?? 'no difference', /states differ at position \d+/);
   });
 
@@ -102,12 +106,12 @@ async function tryPatch(
   }
 }
 
-/** Another i64.const in place of each one of these, of as many bytes. */
+/** Another constant in place of each one of these, of as many bytes. */
 function replaceConstant(
   bytes: Uint8Array<ArrayBuffer>,
-  {from, to}: {from: bigint; to: bigint},
+  {type, from, to}: {type: 'i32' | 'i64'; from: bigint; to: bigint},
 ): Uint8Array<ArrayBuffer> {
-  const old = new ByteWriter().byte(0x42).signed(BigInt.asIntN(64, from)).bytes;
+  const old = new ByteWriter().byte(type === 'i32' ? 0x41 : 0x42).signed(BigInt.asIntN(64, from)).bytes;
   const changed = Buffer.from(bytes);
   for (let at = changed.indexOf(old); at >= 0; at = changed.indexOf(old, at + 1)) {
     let rest = to;

@@ -72,8 +72,8 @@ export type Expr = {readonly type: ValueType} & (
   | {readonly kind: 'local'; readonly local: Local}
   | {readonly kind: 'operand'; readonly operand: OperandName}
   | {readonly kind: 'cell'; readonly cell: Cell}
-  /** What inline floating point compares with (softfloat/inline.ts): for singles an i32, for doubles an i64. */
-  | {readonly kind: 'safe'}
+  /** What inline floating point compares with (softfloat/inline.ts): an i32. */
+  | {readonly kind: 'safe'; readonly format: 'f32' | 'f64'}
   | {readonly kind: 'ramLoad'; readonly access: HostLoad; readonly address: Expr}
   /** From a place of the module's memory, which is a constant plus `index` bytes. */
   | {readonly kind: 'stateLoad'; readonly access: HostLoad; readonly offset: number; readonly index: Expr}
@@ -297,12 +297,8 @@ export class Builder {
     return {kind: 'cell', type: 'i32', cell};
   }
 
-  get safe32(): Expr {
-    return {kind: 'safe', type: 'i32'};
-  }
-
-  get safe64(): Expr {
-    return {kind: 'safe', type: 'i64'};
+  safe(format: 'f32' | 'f64'): Expr {
+    return {kind: 'safe', type: 'i32', format};
   }
 
   setCell(cell: Cell, value: Expr): void {

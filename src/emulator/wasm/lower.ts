@@ -42,10 +42,8 @@ export interface Target {
   system(action: SystemAction): void;
   /** Puts something else in place of a call, and returns whether it did. */
   inlineCall?(callee: string, args: readonly Expr[]): boolean;
-  /** Behind each call that was not. */
-  called?(callee: string): void;
   /** Pushes the limit of inline floating point. */
-  safe?(type: ValueType): void;
+  safe?(format: 'f32' | 'f64'): void;
 }
 
 export function lowerStatements(target: Target, statements: readonly Statement[]): void {
@@ -146,7 +144,7 @@ export function lowerExpr(target: Target, expr: Expr): void {
       return;
     case 'safe':
       if (target.safe === undefined) throw new Error('only inline code has a limit');
-      target.safe(expr.type);
+      target.safe(expr.format);
       return;
     case 'ramLoad':
       lowerExpr(target, expr.address);
@@ -176,7 +174,6 @@ export function lowerExpr(target: Target, expr: Expr): void {
       if (target.inlineCall?.(expr.callee, expr.args) === true) return;
       for (const arg of expr.args) lowerExpr(target, arg);
       code.call(target.functionIndex(expr.callee));
-      target.called?.(expr.callee);
       return;
     default:
       unreachable(expr);

@@ -219,6 +219,7 @@ class RegionGenerator {
     const {target} = this;
     const {end} = block;
     const code = this.#code;
+    target.endBlock();
     const goTo = (offset: number): void => {
       const dirty = target.dirty;
       this.#goTo(block, offset);

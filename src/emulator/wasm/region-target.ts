@@ -56,6 +56,11 @@ export class RegionTarget implements Target {
   #present: Present | undefined;
   dirty: Dirty = {x: 0, f: 0};
   #writesBackLate = false;
+  /**
+   * Registers whose single is in a local of its own in this block: taken `from` the register; `written`, and the register's f64 too; or the
+   * register's f64 is `behind`. Boxing and unboxing what goes from one instruction to the next would cost more than to compute it.
+   */
+  readonly #singles = new Map<number, 'from' | 'written' | 'behind'>();
   /** Whether mstatus.FS was found on, or made dirty, since the block's start. */
   #floatingPoint: 'unknown' | 'on' | 'dirty' = 'unknown';
   /** The end of the region for what the hart has interrupted: registers are in memory. */
@@ -90,6 +95,12 @@ export class RegionTarget implements Target {
     this.dirty = {...dirty};
     this.#writesBackLate = writesBackLate;
     this.#floatingPoint = 'unknown';
+    this.#singles.clear();
+  }
+
+  /** Ends what holds within a block only: whatever comes next finds registers in their f64 locals. */
+  endBlock(): void {
+    for (const [register, state] of this.#singles) if (state === 'behind') this.#catchUp(register);
   }
 
   /** `ahead`: steps of the block that are counted already, and have not been executed: this one and those behind it. */
@@ -100,6 +111,7 @@ export class RegionTarget implements Target {
     this.#present = {step, ahead, localTypes};
     const {usesFloatingPoint, dirtiesFloatingPoint} = traitsOf(instruction);
     if (usesFloatingPoint) this.#checkFloatingPoint(dirtiesFloatingPoint);
+    this.#prepareFloats(step);
     lowerStatements(this, statements);
   }
 
@@ -171,13 +183,8 @@ export class RegionTarget implements Target {
     return true;
   }
 
-  /** The function may have accrued NX. */
-  called(callee: string): void {
-    if (/^f(?:32|64)\./.test(callee)) this.#loadSafe();
-  }
-
-  safe(type: ValueType): void {
-    this.code.localGet(this.#safe(type === 'i32' ? 'f32' : 'f64'));
+  safe(format: 'f32' | 'f64'): void {
+    this.code.localGet(this.#safe(format));
   }
 
   setRd(value: Push): void {
@@ -200,22 +207,23 @@ export class RegionTarget implements Target {
 
   setFd(value: Push): void {
     const fd = (this.#step.word >>> 7) & 31;
-    if (this.#writesBackLate) {
-      value();
-      this.code.localSet(this.#f(fd));
-      this.dirty.f |= 1 << fd;
-    } else {
-      this.code.i32Const(0);
-      value();
-      this.code.localTee(this.#f(fd)).memory('f64.store', layout.F + 8 * fd);
-    }
+    value();
+    this.code.localSet(this.#f(fd));
+    this.#singles.delete(fd);
+    this.#floatWritten(fd);
   }
 
   setFdSingle(value: Push): void {
-    this.setFd(() => {
-      value();
-      this.code.op('i32.reinterpret_f32').op('i64.extend_i32_u').i64Const(BOX).op('i64.or').op('f64.reinterpret_i64');
-    });
+    const fd = (this.#step.word >>> 7) & 31;
+    value();
+    this.code.localSet(this.#s(fd));
+    this.#singles.set(fd, 'behind');
+    this.#floatWritten(fd);
+  }
+
+  #floatWritten(fd: number): void {
+    if (this.#writesBackLate) this.dirty.f |= 1 << fd;
+    else this.spill({x: 0, f: 1 << fd});
   }
 
   branch(condition: Push): void {
@@ -334,11 +342,21 @@ export class RegionTarget implements Target {
           .i32Const(0)
           .localGet(this.#x(n))
           .memory('i64.store', layout.X + 8 * n);
-      if (((f >>> n) & 1) === 1)
-        this.code
-          .i32Const(0)
-          .localGet(this.#f(n))
-          .memory('f64.store', layout.F + 8 * n);
+      if (((f >>> n) & 1) === 1) this.#spillFloat(n);
+    }
+  }
+
+  #spillFloat(register: number): void {
+    const {code} = this;
+    const place = layout.F + 8 * register;
+    if (this.#singles.get(register) === 'behind') {
+      code.i32Const(0).localGet(this.#s(register)).memory('f32.store', place);
+      code
+        .i32Const(0)
+        .i32Const(-1)
+        .memory('i32.store', place + 4);
+    } else {
+      code.i32Const(0).localGet(this.#f(register)).memory('f64.store', place);
     }
   }
 
@@ -382,19 +400,54 @@ export class RegionTarget implements Target {
     return this.local(`f${register}`, 'f64');
   }
 
+  /** A register's single, in a block where it is there. */
+  #s(register: number): number {
+    return this.local(`s${register}`, 'f32');
+  }
+
   #pushF(register: number): void {
     this.code.localGet(this.#f(register));
   }
 
   #pushSingle(register: number): void {
-    const {code} = this;
-    this.#pushLow(register);
-    code.i32Const(CANONICAL_NAN).op('f32.reinterpret_i32');
-    code.localGet(this.#f(register)).op('i64.reinterpret_f64').i64Const(BOX).op('i64.ge_u').select();
+    this.code.localGet(this.#s(register));
   }
 
   #pushLow(register: number): void {
-    this.code.localGet(this.#f(register)).op('i64.reinterpret_f64').op('i32.wrap_i64').op('f32.reinterpret_i32');
+    const state = this.#singles.get(register);
+    if (state === 'written' || state === 'behind') this.code.localGet(this.#s(register));
+    else this.code.localGet(this.#f(register)).op('i64.reinterpret_f64').op('i32.wrap_i64').op('f32.reinterpret_i32');
+  }
+
+  /** Before anything that is done on some ways only: the locals that a step will read. */
+  #prepareFloats({instruction, word}: Step): void {
+    const {operands} = traitsOf(instruction);
+    for (const [index, shift] of [
+      [1, 15],
+      [2, 20],
+      [3, 27],
+    ] as const) {
+      const register = (word >>> shift) & 31;
+      const state = this.#singles.get(register);
+      if (operands.has(`fs${index}`) && state === 'behind') this.#catchUp(register);
+      if (operands.has(`single${index}`) && state === undefined) this.#unbox(register);
+    }
+  }
+
+  #catchUp(register: number): void {
+    const {code} = this;
+    code.localGet(this.#s(register)).op('i32.reinterpret_f32').op('i64.extend_i32_u').i64Const(BOX).op('i64.or');
+    code.op('f64.reinterpret_i64').localSet(this.#f(register));
+    this.#singles.set(register, 'written');
+  }
+
+  #unbox(register: number): void {
+    const {code} = this;
+    this.#pushLow(register);
+    code.i32Const(CANONICAL_NAN).op('f32.reinterpret_i32');
+    code.localGet(this.#f(register)).op('i64.reinterpret_f64').i64Const(BOX).op('i64.ge_u');
+    code.select().localSet(this.#s(register));
+    this.#singles.set(register, 'from');
   }
 
   /** Pushes whether the cache holds the address's page and the access is aligned. */
@@ -480,30 +533,25 @@ export class RegionTarget implements Target {
   }
 
   /**
-   * Takes mstatus.FS and what of fcsr matters into locals, where the region is entered and after whatever may change them. What an instruction
-   * itself does to them, FS becoming dirty and flags accruing, is done to the locals as well.
+   * Takes mstatus.FS and what of fcsr matters into locals, where the region is entered and after whatever may change them. FS becoming dirty, and NX
+   * accruing, within the region is not seen: code is slower then, until it is entered again, which is soon; a local that changes in loops
+   * would cost more.
    */
   loadFloatState(): void {
     const {code} = this;
     this.#floatingPoint = 'unknown';
     if (!this.#floatUse.any) return;
     code.i32Const(0).memory('i32.load', layout.FS).localSet(this.#fs);
-    this.#loadSafe();
-  }
-
-  #loadSafe(): void {
-    const {code} = this;
     for (const format of [BINARY32, BINARY64]) {
       if (!this.#floatUse[format.name]) continue;
-      if (format === BINARY32) code.i32Const(Number(BigInt.asIntN(32, safeLimit(format)))).i32Const(0);
-      else code.i64Const(safeLimit(format)).i64Const(0n);
+      code.i32Const(safeLimit(format)).i32Const(0);
       code.i32Const(0).memory('i64.load', layout.FFLAGS).i64Const(SAFE_MASK).op('i64.and').i64Const(SAFE_VALUE);
       code.op('i64.eq').select().localSet(this.#safe(format.name));
     }
   }
 
-  #safe(type: 'f32' | 'f64'): number {
-    return this.local(`safe ${type}`, type === 'f32' ? 'i32' : 'i64');
+  #safe(format: 'f32' | 'f64'): number {
+    return this.local(`safe ${format}`, 'i32');
   }
 
   get #fs(): number {
@@ -523,7 +571,7 @@ export class RegionTarget implements Target {
             .localGet(this.#fs)
             .op('i32.eqz')
             .if(() => this.#leaveBefore());
-          code.i32Const(0).i32Const(FS_DIRTY).localTee(this.#fs).memory('i32.store', layout.FS);
+          code.i32Const(0).i32Const(FS_DIRTY).memory('i32.store', layout.FS);
         });
       this.#floatingPoint = 'dirty';
     } else if (this.#floatingPoint === 'unknown') {

@@ -12,8 +12,14 @@ import {BINARY32, BINARY64, type Format, native, patternOf, RDN, RNE, RTZ, RUP} 
  */
 export type Inline = (b: Builder, ...args: Expr[]) => Expr | undefined;
 
-/** Exponent fields from 2 to exponentMax − 1 are safe, or those less by two: one limit for results that must not be tiny, and the others. */
-export const safeLimit = (f: Format): bigint => BigInt(f.exponentMax - 2) << BigInt(f.fractionBits + 1);
+/**
+ * Exponent fields from 2 to exponentMax − 1 are safe, or those less by two: one limit for results that must not be tiny, and the others.
+ * It is compared with the upper 32 bits of a doubled magnitude, as an i32.
+ */
+export const safeLimit = (f: Format): number => ((f.exponentMax - 2) * exponentUnit(f)) | 0;
+
+/** An exponent field's last place there. */
+const exponentUnit = (f: Format): number => 2 ** (f.fractionBits + 33 - f.bits);
 
 /** By the name of the function. `fusesMultiplyAdd`: WebAssembly's relaxed_madd rounds once on this host. */
 export function inlineFunctions({fusesMultiplyAdd}: {fusesMultiplyAdd: boolean}): ReadonlyMap<string, Inline> {
@@ -45,7 +51,6 @@ const INTEGERS = [
 ] as const;
 type Integer = (typeof INTEGERS)[number];
 
-const safe = (b: Builder, f: Format): Expr => (f === BINARY32 ? b.safe32 : b.safe64);
 const isNearest = (rm: Expr): boolean => rm.kind !== 'const' || rm.value === BigInt(RNE);
 
 /** The value, or what the call gives where the value's check fails. */
@@ -54,16 +59,12 @@ function checked(b: Builder, value: LocalExpr, isUnsafe: Expr, call: Expr): Expr
   return value;
 }
 
-function doubled(b: Builder, f: Format, value: Expr): Expr {
-  const pattern = patternOf(b, f, value);
-  return b.shl(pattern, b.constant(pattern, 1));
-}
-
 /** `mayBeTiny`: it must be seen that it is not. */
 function isUnsafe(b: Builder, f: Format, value: Expr, {mayBeTiny}: {mayBeTiny: boolean}): Expr {
-  const magnitude = doubled(b, f, value);
-  const above = mayBeTiny ? b.sub(magnitude, b.constant(magnitude, f.hidden * 4n)) : magnitude;
-  return b.geU(above, safe(b, f));
+  const pattern = patternOf(b, f, value);
+  const magnitude = f === BINARY32 ? b.shl(pattern, b.i32(1)) : b.wrap(b.shrU(pattern, b.i64(31)));
+  const above = mayBeTiny ? b.sub(magnitude, b.i32(2 * exponentUnit(f))) : magnitude;
+  return b.geU(above, b.safe(f.name));
 }
 
 function arithmetic(f: Format, name: 'add' | 'sub' | 'mul' | 'div'): Inline {
@@ -120,7 +121,7 @@ function fromInteger(f: Format, {name, bits, signed}: Integer): Inline {
     if (isExact && rm.kind === 'const') return b.op(convert, b.wrap(x));
     if (!isNearest(rm)) return undefined;
     const value = b.let(b.op(convert, bits === 32 ? b.wrap(x) : x));
-    return checked(b, value, b.eqz(safe(b, f)), b.call(f.name, `${f.name}.from${name}`, x, rm));
+    return checked(b, value, b.eqz(b.safe(f.name)), b.call(f.name, `${f.name}.from${name}`, x, rm));
   };
 }
 
@@ -143,11 +144,12 @@ function toInteger(f: Format, {name, bits, signed}: Integer): Inline {
     const integer = b.op('i64.trunc_sat_f64_s', rounding === undefined ? wide : b.op(rounding, wide));
     const value = b.let(bits === 32 ? b.sext32(integer) : integer);
     // The sign of a number that must not be negative counts as more than any exponent.
-    const magnitude = signed ? doubled(b, BINARY64, wide) : patternOf(b, BINARY64, wide);
+    const pattern = patternOf(b, BINARY64, wide);
+    const magnitude = signed ? b.shl(pattern, b.i64(1)) : pattern;
     const room = (signed ? bits - 1 : Math.min(bits, 63)) - (mode === RTZ ? 0 : 1);
     const exponent = BigInt(BINARY64.bias + room);
     const limit = exponent << BigInt(BINARY64.fractionBits + (signed ? 1 : 0));
-    const isUnsafe = b.or(b.geU(magnitude, b.i64(limit)), b.eqz(safe(b, f)));
+    const isUnsafe = b.or(b.geU(magnitude, b.i64(limit)), b.eqz(b.safe(f.name)));
     return checked(b, value, isUnsafe, b.call('i64', `${f.name}.to${name}`, x, rm));
   };
 }
