@@ -4,7 +4,7 @@
 // of a result, doubled so that its sign is gone, is sure to have raised nothing else. See native.ts for why.
 
 import type {Builder, Expr, LocalExpr, Operator} from '../expression.ts';
-import {BINARY32, BINARY64, type Format, native, patternOf, RDN, RNE, RTZ, RUP} from './format.ts';
+import {BINARY32, BINARY64, type Format, fromBits, native, patternOf, RDN, RNE, RTZ, RUP} from './format.ts';
 
 /**
  * The result, after statements that may call the function itself; undefined where nothing stands in for the call. Arguments are used more
@@ -67,12 +67,26 @@ function isUnsafe(b: Builder, f: Format, value: Expr, {mayBeTiny}: {mayBeTiny: b
   return b.geU(above, b.safe(f.name));
 }
 
+/** A zero that comes of `zeros` among the operands is exact. Programs have many. */
+function unlessZero(b: Builder, f: Format, value: LocalExpr, {zeros, call}: {zeros: Expr; call: Expr}): Expr {
+  const isExact = b.and(b.and(isZero(b, f, value), zeros), b.ne(b.safe(f.name), b.i32(0)));
+  return b.choose(isExact, value, call);
+}
+
+function isZero(b: Builder, f: Format, value: Expr): Expr {
+  return native(b, f, 'eq', value, fromBits(b, f, b.i64(0)));
+}
+
 function arithmetic(f: Format, name: 'add' | 'sub' | 'mul' | 'div'): Inline {
   return (b, x, y, rm) => {
     if (!isNearest(rm)) return undefined;
     const value = b.let(native(b, f, name, x, y));
     const mayBeTiny = name === 'mul' || name === 'div';
-    return checked(b, value, isUnsafe(b, f, value, {mayBeTiny}), b.call(f.name, `${f.name}.${name}`, x, y, rm));
+    const call = b.call(f.name, `${f.name}.${name}`, x, y, rm);
+    const zeros = {mul: b.or(isZero(b, f, x), isZero(b, f, y)), div: isZero(b, f, x), add: undefined, sub: undefined}[
+      name
+    ];
+    return checked(b, value, isUnsafe(b, f, value, {mayBeTiny}), zeros ? unlessZero(b, f, value, {zeros, call}) : call);
   };
 }
 
@@ -90,7 +104,9 @@ function fusedMultiplyAdd(f: Format): Inline {
     if (!isNearest(rm)) return undefined;
     const [left, right, addend] = [x, y, z].map((scalar) => b.op(`${lanes}.splat`, scalar));
     const value = b.let(b.op(`${lanes}.extract_lane 0`, b.op(`${lanes}.relaxed_madd`, left, right, addend)));
-    return checked(b, value, isUnsafe(b, f, value, {mayBeTiny: true}), b.call(f.name, `${f.name}.fma`, x, y, z, rm));
+    const zeros = b.and(b.or(isZero(b, f, x), isZero(b, f, y)), isZero(b, f, z));
+    const call = b.call(f.name, `${f.name}.fma`, x, y, z, rm);
+    return checked(b, value, isUnsafe(b, f, value, {mayBeTiny: true}), unlessZero(b, f, value, {zeros, call}));
   };
 }
 
