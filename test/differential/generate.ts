@@ -17,6 +17,7 @@ import {
   integerUnit,
   jumpUnit,
   memoryUnit,
+  numericLoop,
   numericUnit,
   POOL_WORDS,
   STACK,
@@ -100,6 +101,7 @@ const UNITS: Record<
   ],
   numeric: [
     [20, numericUnit],
+    [4, numericLoop],
     [2, memoryUnit],
     [1, jumpUnit],
   ],

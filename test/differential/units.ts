@@ -370,8 +370,41 @@ export function floatUnit(random: Random, rows: readonly FloatRow[] = FLOAT): Un
   return fixed(...parcels);
 }
 
+/** A few times around several numeric instructions, singles and doubles, with loads and stores between them. */
+export function numericLoop(random: Random): Unit {
+  const counter = target(random);
+  const length = random.between(2, 10);
+  const parcels: Parcel[] = [];
+  while (counter !== 0 && parcels.length < length) {
+    const some = random.chance(0.3) ? [floatAccess(random)] : numericParcels(random);
+    // No other than the last instruction may change how often.
+    if (!some.some(({word}) => ((word >>> 7) & 31) === counter)) parcels.push(...some);
+  }
+  const bytes = 4 * parcels.length;
+  return fixed(
+    addi(counter, 0, random.between(1, 6)),
+    ...parcels,
+    addi(counter, counter, -1),
+    wide('bne', 0x1063 | rs1(counter) | branchBits(-bytes - 4)),
+  );
+}
+
+/** Of an FP register, in the scratch memory. */
+function floatAccess(random: Random): Parcel {
+  const offset = 8 * random.between(0, 63);
+  const register = source(random);
+  if (random.chance(0.5)) {
+    const [name, word] = random.pick(FLOAT_LOAD);
+    return wide(name, word | rd(register) | rs1(BASE) | imm12(offset));
+  }
+  const [name, word] = random.pick(FLOAT_STORE);
+  return wide(name, word | rs2(register) | rs1(BASE) | store12(offset));
+}
+
 /** Floating point as programs have it: to nearest, with NX accrued; yet now and then another mode, or the flags cleared. */
-export function numericUnit(random: Random): Unit {
+export const numericUnit = (random: Random): Unit => fixed(...numericParcels(random));
+
+function numericParcels(random: Random): Parcel[] {
   const [name, word, form] = random.pick(FLOAT);
   const integerSource = form.startsWith('f=x');
   const sources = [source(random), source(random), source(random)];
@@ -388,7 +421,7 @@ export function numericUnit(random: Random): Unit {
   if (form.includes('f,f,f')) whole |= sources[2] << 27;
   if (form.endsWith('rm')) whole |= random.pick([0, 7, 7, 7, form.startsWith('x') ? 1 : 7, random.below(5)]) << 12;
   parcels.push(wide(name, whole));
-  return fixed(...parcels);
+  return parcels;
 }
 
 /** Sets frm: mostly a good mode, sometimes a reserved one, which makes dynamic rounding illegal. */
