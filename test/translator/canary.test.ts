@@ -15,7 +15,7 @@ const SEED = 5;
 const VARIANT: Variant = {name: 'a wrong translator', engine: {kind: 'translator', threshold: 0, compiler: 'queue'}};
 
 describe(`translator: canaries (seed ${SEED})`, function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   it('xor translated as or is caught', async () => {
     const difference = await tryFault('integer', (word) =>
