@@ -6,7 +6,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {prepareV8} from '../bin/prepare-v8.js';
 import {COLUMNS, type Column, type ColumnRunner, recordingOf, runColumn} from './column.ts';
-import {findDebian, guestRunning, readDebianPrograms, stepsOf} from './debian-guest.ts';
+import {DEBIAN_COMMAND, findDebian, guestRunning, readDebianPrograms, stepsOf} from './debian-guest.ts';
 import {runFtvm} from './ftvm-run.ts';
 import {between, type Run, stepsBetween} from './job.ts';
 import {formatNumber, formatText} from './table.ts';
@@ -21,7 +21,7 @@ async function main(): Promise<void> {
     throw new Error(`usage: node bench/alone.ts ${words.columns} [${words.programs}]`);
   }
   const debian = await findDebian();
-  if (debian === undefined) throw new Error('there is no guest debian: build it with `ftvm guest build debian`');
+  if (debian === undefined) throw new Error(`there is no guest debian: ${DEBIAN_COMMAND}`);
   const programs = names.length === 0 ? all : all.filter(({name}) => names.includes(name));
   const folder = mkdtempSync(join(tmpdir(), 'ftvm-alone-'));
   try {

@@ -7,16 +7,35 @@ import {usageOf} from './process-usage.ts';
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
 
+/** Its primary has ended: it has no more to do than to execute what is left. */
+const FAREWELL_MS = 20_000;
+
 export class Backup {
   readonly #logPath: string;
+  readonly #joinAfter: string | undefined;
+  #endpoint: string | undefined;
   #child: ChildProcess | undefined;
+  #failure: string | undefined;
   #run: Promise<Run> | undefined;
 
-  constructor(logPath: string) {
-    this.#logPath = logPath;
+  /** `joinAfter`: the step after which it comes; undefined: as soon as it can. */
+  constructor(options: {logPath: string; joinAfter: string | undefined}) {
+    this.#logPath = options.logPath;
+    this.#joinAfter = options.joinAfter;
   }
 
-  attach(endpoint: string): void {
+  /** The primary listens at HOST:PORT. */
+  listening(endpoint: string): void {
+    this.#endpoint = endpoint;
+    if (this.#joinAfter === undefined) this.#attach(endpoint);
+  }
+
+  /** A step of the scenario is over. */
+  passed(name: string): void {
+    if (name === this.#joinAfter && this.#endpoint !== undefined) this.#attach(this.#endpoint);
+  }
+
+  #attach(endpoint: string): void {
     const job: Job = {mode: 'follow', endpoint, logPath: this.#logPath};
     const child = spawn(process.execPath, [WORKER, JSON.stringify(job)], {stdio: ['ignore', 'pipe', 'inherit']});
     this.#child = child;
@@ -24,21 +43,32 @@ export class Backup {
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
     this.#run = new Promise((resolve, reject) => {
       child.once('error', reject);
-      child.once('close', (code) =>
-        code === 0 ? resolve(JSON.parse(stdout) as Run) : reject(new Error(`the backup failed with ${code}`)),
+      child.once('close', (code, signal) =>
+        code === 0 ? resolve(JSON.parse(stdout) as Run) : reject(new Error(`the backup failed with ${code ?? signal}`)),
       );
     });
   }
 
   /** What it has used so far. */
-  usage(): {backupCpuS: number} {
-    return {backupCpuS: usageOf(this.#child?.pid ?? Number.NaN).cpuS};
+  get cpuS(): number {
+    return usageOf(this.#child?.pid ?? Number.NaN).cpuS;
   }
 
-  /** Its own account, once it has ended. Throws when it failed, which a divergence does. */
-  run(): Promise<Run> {
+  /** A run whose backup is not the backup any more measures nothing. */
+  fail(standing: string): void {
+    this.#failure = `at the end of the run the primary was ${standing}`;
+  }
+
+  /** Its own account, once it has ended, as it does with its primary. Throws when it failed, which a divergence does. */
+  async run(): Promise<Run> {
     if (this.#run === undefined) throw new Error('no backup was attached');
-    return this.#run;
+    if (this.#failure !== undefined) throw new Error(this.#failure);
+    const late = setTimeout(() => this.kill(), FAREWELL_MS);
+    try {
+      return await this.#run;
+    } finally {
+      clearTimeout(late);
+    }
   }
 
   kill(): void {

@@ -11,15 +11,17 @@ import type {Bench} from './bench-context.ts';
 import {measureBoot} from './boot.ts';
 import {bootSection} from './boot-section.ts';
 import {COLUMNS, type Column} from './column.ts';
-import {readDebianPrograms} from './debian-guest.ts';
+import {DEBIAN_COMMAND, readDebianPrograms} from './debian-guest.ts';
 import {measureDebianPrograms, QUICK_DEBIAN_PROGRAMS} from './debian-programs.ts';
 import {debianProgramsSection} from './debian-programs-section.ts';
 import {writeDocument} from './document.ts';
 import {availableEngines} from './engines.ts';
+import {ftSection} from './ft-section.ts';
 import {describeHost} from './host-description.ts';
 import {qemuVersion} from './qemu-run.ts';
 import {formatReport, type Report, reportJson} from './report.ts';
 import {SECTION_NAMES, type Section, type SectionName} from './section.ts';
+import {measureFaultTolerance, WORKLOAD_GUEST_COMMAND} from './workloads.ts';
 
 const USAGE = `npm run bench -- [--quick] [--only SECTION,…] [--programs NAME,…] [--columns NAME,…] [--repeat N] [--json] [--write]
 
@@ -38,7 +40,7 @@ const FULL = {repetitions: 3, idleS: 60};
 const QUICK = {repetitions: 1, idleS: 10};
 
 /** Seconds after the start at which a section shall be over: on a busy host it gets fewer repetitions. */
-const UNTIL_S: Readonly<Record<SectionName, number>> = {'debian-programs': 480, boot: 700, bare: 870};
+const UNTIL_S: Readonly<Record<SectionName, number>> = {'debian-programs': 480, boot: 620, bare: 720, ft: 880};
 
 async function main(): Promise<void> {
   const {values} = parseArgs({
@@ -92,7 +94,10 @@ async function main(): Promise<void> {
       const quickPrograms = values.quick ? QUICK_DEBIAN_PROGRAMS : undefined;
       const section = await measure(bench, {name, columns, programs: programs ?? quickPrograms, quick: values.quick});
       if (section !== undefined) sections.push(section);
-      else process.stderr.write('there is no guest debian: build it with `ftvm guest build debian`\n');
+      else
+        process.stderr.write(
+          `no section ${name}: its guest is missing (${name === 'ft' ? WORKLOAD_GUEST_COMMAND : DEBIAN_COMMAND})\n`,
+        );
     }
     const report: Report = {
       command: ['npm run bench', ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : [])].join(' '),
@@ -119,6 +124,10 @@ async function measure(
     case 'debian-programs': {
       const measured = await measureDebianPrograms(bench, {columns, names, untilS});
       return measured && debianProgramsSection(measured);
+    }
+    case 'ft': {
+      const measured = await measureFaultTolerance(bench, {untilS});
+      return measured && ftSection(measured);
     }
     case 'boot': {
       const samples = await measureBoot(bench, {untilS});

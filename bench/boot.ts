@@ -7,6 +7,7 @@ import {FIRST_PROCESS_MARKER, PROMPT} from '../src/guests/debian/init-script.ts'
 import type {ResolvedGuest} from '../src/guests/manifest.ts';
 import {type Bench, repeat} from './bench-context.ts';
 import {DEBIAN, findDebian} from './debian-guest.ts';
+import {secondsToFirstByte} from './first-byte.ts';
 import {runFtvm} from './ftvm-run.ts';
 import {between, markOf, type QemuMode, type Run, type Step, stepsBetween} from './job.ts';
 import {runQemu} from './qemu-run.ts';
@@ -26,8 +27,8 @@ const BOOT: readonly Step[] = [
 
 /** One value a repetition in each list. */
 export type BootSamples = {
-  /** Process start to the firmware's first line: an upper limit, as the firmware has then executed a million instructions. */
-  firstInstructionS: number[];
+  /** `ftvm record debian` to the first byte that the guest prints. */
+  firstByteS: number[];
   /** Steps a CPU second from the firmware's first line to the shell, in millions. */
   speed: {plain: number[]; record: number[]};
   /** Process start to the shell. */
@@ -46,7 +47,7 @@ export async function measureBoot(bench: Bench, {untilS}: {untilS: number}): Pro
   const debian = await findDebian();
   if (debian === undefined) return undefined;
   const samples: BootSamples = {
-    firstInstructionS: [],
+    firstByteS: [],
     speed: {plain: [], record: []},
     wallS: {record: [], replay: [], qemu: []},
     cpuS: {record: [], replay: [], qemu: []},
@@ -70,6 +71,8 @@ async function measureFtvm(bench: Bench, work: {repetition: number; samples: Boo
   const guest = {image: DEBIAN, endsItself: false};
   const logPath = join(bench.folder, 'debian.ftlog');
 
+  samples.firstByteS.push(await secondsToFirstByte(DEBIAN, {logPath, signal: bench.signal}));
+
   bench.progress('Debian without a log', repetition);
   samples.speed.plain.push(bootSpeed(await runFtvm({mode: 'plain', guest, steps: BOOT}, options)));
 
@@ -81,7 +84,6 @@ async function measureFtvm(bench: Bench, work: {repetition: number; samples: Boo
   const recorded = await runFtvm({mode: 'record', guest, steps: [...BOOT, ...idle], logPath}, options);
   const boot = between(recorded, 'start', 'shell');
   const [settled, idled] = [markOf(recorded, 'settled'), markOf(recorded, 'idle')];
-  samples.firstInstructionS.push(markOf(recorded, 'firmware').wallS);
   samples.speed.record.push(bootSpeed(recorded));
   samples.wallS.record.push(boot.wallS);
   samples.cpuS.record.push(boot.cpuS);

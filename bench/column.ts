@@ -20,6 +20,9 @@ export const COLUMNS: Readonly<Record<Column, string>> = {
   rrReplay: 'QEMU rr=replay',
 };
 
+/** In the folder of a run: what `record` writes. */
+export const RECORD_LOG = 'run.ftlog';
+
 export type ColumnRunner = {
   guest: DebianGuest;
   steps: readonly Step[];
@@ -32,7 +35,7 @@ export type ColumnRunner = {
 
 export async function runColumn(column: Column, how: ColumnRunner, recorded?: Run): Promise<Run> {
   const {guest, steps, folder} = how;
-  const logPath = join(folder, 'run.ftlog');
+  const logPath = join(folder, RECORD_LOG);
   switch (column) {
     case 'plain':
       return how.runFtvm({mode: column, guest: guest.ftvm, steps});

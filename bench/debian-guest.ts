@@ -11,6 +11,7 @@ import type {GuestSpec, Step} from './job.ts';
 import type {QemuGuest} from './qemu-run.ts';
 
 export const DEBIAN = 'debian';
+export const DEBIAN_COMMAND = 'ftvm guest build debian';
 const GUESTS = fileURLToPath(new URL('./guests/', import.meta.url));
 
 /** What a program stresses; `short` has no time to be translated. */
@@ -37,18 +38,29 @@ export function guestRunning(
   const {images, paths, commandLine, ramBytes} = debian;
   const initrdPath = join(folder, 'bench-initrd.cpio');
   const bytes = readFileSync(join(GUESTS, manifest().linux.file));
-  const archive = encodeCpio([
-    {kind: 'directory', path: 'usr/local', mode: 0o755},
-    {kind: 'directory', path: 'usr/local/bin', mode: 0o755},
-    {kind: 'file', path: 'usr/local/bin/bench', mode: 0o755, bytes},
-  ]);
-  writeFileSync(initrdPath, Buffer.concat([images.initrd!, archive]));
+  writeFileSync(initrdPath, initrdWith(images.initrd!, [{path: 'usr/local/bin/bench', mode: 0o755, bytes}]));
   // A process each, as a user would start them: what one has mapped is no burden to the next.
   const append = `ftvm.run="${programs.map(({name}) => `bench ${name}`).join(';')}"`;
   return {
     ftvm: {image: DEBIAN, append, initrdPath, endsItself: true},
     qemu: {...paths, initrd: initrdPath, commandLine: `${commandLine} ${append}`, ramBytes, endsItself: true},
   };
+}
+
+/** An initrd with more files in it. */
+export function initrdWith(
+  initrd: Uint8Array,
+  files: readonly {path: string; mode: number; bytes: Uint8Array}[],
+): Uint8Array {
+  const folders = new Set<string>();
+  for (const {path} of files) {
+    for (let at = path.indexOf('/'); at > 0; at = path.indexOf('/', at + 1)) folders.add(path.slice(0, at));
+  }
+  const archive = encodeCpio([
+    ...[...folders].map((path) => ({kind: 'directory' as const, path, mode: 0o755})),
+    ...files.map((file) => ({kind: 'file' as const, ...file})),
+  ]);
+  return Buffer.concat([initrd, archive]);
 }
 
 /** The marks of a run: `user`, and `NAME begins` and `NAME` of each program. A wrong checksum never comes. */

@@ -1,13 +1,15 @@
 // What the programs under Debian say: per class the seconds of its programs together, and the ratios that are judged; then program by
 // program.
 
+import type {Chart} from './chart.ts';
 import {COLUMNS, type Column, isOfQemu} from './column.ts';
 import type {DebianProgram, ProgramClass} from './debian-guest.ts';
 import type {ProgramRuns} from './debian-programs.ts';
 import {type Figure, figureTable, formatSpread, judge, SPEED_TARGETS, TARGETS, type Target} from './figures.ts';
 import {between, type Run, stepsBetween} from './job.ts';
+import {logChart, logFigures, logTable, spentBy} from './log-figures.ts';
 import type {Section} from './section.ts';
-import {medianOf, ratioOf, spreadOf} from './statistics.ts';
+import {medianOf, quantileOf, ratioOf, spreadOf} from './statistics.ts';
 import {formatNumber, type Table} from './table.ts';
 
 /** What stands in a column: a time of each of its runs. */
@@ -26,17 +28,30 @@ export function debianProgramsSection(measured: ProgramRuns): Section {
     }),
     ...speedFigures(measured, {timing: BOOT, clock: 'wall', targets: SPEED_TARGETS.boot}),
     ...classTimings.flatMap((timing) => costFigures(measured, timing)),
+    ...backupFigures(measured),
+    ...logFigures(measured, classes),
   ].map(judge);
   return {
     name: 'debian-programs',
     figures,
     tables: [
-      figureTable('Programs under Debian, ratios of medians', figures),
+      figureTable('Programs under Debian; ratios are of medians', figures),
       timeTable(measured, classTimings),
       programTable(measured),
+      logTable(measured, classes),
     ],
+    charts: [speedChart(measured, [...classTimings, BOOT]), logChart(measured, classes)],
     data: {
       programs: measured.programs,
+      log: Object.fromEntries(
+        classes.map((name) => [
+          name,
+          spentBy(
+            measured,
+            measured.programs.filter((program) => program.class === name),
+          ),
+        ]),
+      ),
       runs: Object.fromEntries(
         [...measured.runs].map(([column, runs]) => [column, runs.map(({console: _, ...run}) => run)]),
       ),
@@ -89,6 +104,24 @@ function costFigures(measured: ProgramRuns, timing: Timing): Figure[] {
   return figures;
 }
 
+function backupFigures({runs}: ProgramRuns): Figure[] {
+  const lags = (runs.get('backup') ?? []).flatMap(({lagsMs}) => (lagsMs === undefined ? [] : [[...lagsMs]]));
+  if (lags.length === 0) return [];
+  return [
+    {
+      name: 'lag of a backup on the same cores, median',
+      unit: 'ms',
+      ftvm: spreadOf(lags.map(medianOf)),
+      target: TARGETS.lagMs,
+    },
+    {
+      name: 'lag of a backup on the same cores, 99th percentile',
+      unit: 'ms',
+      ftvm: spreadOf(lags.map((all) => quantileOf(all, 0.99))),
+    },
+  ];
+}
+
 /** Time of `against` by time of `of`; undefined where one of them was not run. */
 function speedRatio(
   measured: ProgramRuns,
@@ -100,6 +133,28 @@ function speedRatio(
   const count = Math.min(numerator.length, denominator.length);
   if (count === 0) return undefined;
   return ratioOf({numerator: numerator.slice(0, count), denominator: denominator.slice(0, count)});
+}
+
+function speedChart(measured: ProgramRuns, timings: readonly Timing[]): Chart {
+  const targets: Readonly<Record<string, {tcg: Target; rrRecord: Target}>> = SPEED_TARGETS;
+  return {
+    title: 'Speed of ftvm recording, as a multiple of QEMU’s; the mark is the target',
+    series: ['times'],
+    rows: (['tcg', 'rrRecord'] as const).flatMap((against) =>
+      timings.flatMap((timing) => {
+        const ratio = speedRatio(measured, {of: 'record', against, timing});
+        const target = targets[timing === BOOT ? 'boot' : timing.name]?.[against];
+        if (ratio === undefined) return [];
+        return [
+          {
+            label: `${timing === BOOT ? 'boot, wall' : timing.name} ÷ ${COLUMNS[against]}`,
+            values: [ratio.median],
+            ...(target !== undefined && 'atLeast' in target ? {target: target.atLeast} : {}),
+          },
+        ];
+      }),
+    ),
+  };
 }
 
 function timeTable(measured: ProgramRuns, classTimings: readonly Timing[]): Table {

@@ -1,11 +1,13 @@
 // Programs under Debian, as a user would run them: the same kernel, initrd and programs in every column, column by column within a
 // repetition, so that a busy host slows all alike. Each run boots Debian, runs every program in a process of its own and powers off.
 
+import {join} from 'node:path';
 import {type Bench, repeat} from './bench-context.ts';
-import {COLUMNS, type Column, isOfQemu, runColumn} from './column.ts';
+import {COLUMNS, type Column, isOfQemu, RECORD_LOG, runColumn} from './column.ts';
 import {type DebianProgram, findDebian, guestRunning, readDebianPrograms, stepsOf} from './debian-guest.ts';
 import {runFtvm} from './ftvm-run.ts';
 import type {Run} from './job.ts';
+import {accountOf, type LogAccount} from './log-account.ts';
 
 /** Twenty times what a run takes on a quiet host: QEMU's replay can hang. */
 const QEMU_TIMEOUT_MS = 600_000;
@@ -14,6 +16,8 @@ export const QUICK_DEBIAN_PROGRAMS: readonly string[] = ['pipeline', 'sort', 'ff
 
 export type ProgramRuns = {
   programs: readonly DebianProgram[];
+  /** Of the logs of the column `record`, one a repetition. */
+  accounts: readonly LogAccount[];
   /** One run a repetition, in order; none where a column failed. */
   runs: ReadonlyMap<Column, readonly Run[]>;
 };
@@ -31,6 +35,7 @@ export async function measureDebianPrograms(
   const guest = guestRunning(programs, {debian, folder});
   const steps = stepsOf(programs);
   const columns = options.columns.filter((column) => bench.qemu !== undefined || !isOfQemu(column));
+  const accounts: LogAccount[] = [];
   const runs = new Map<Column, Run[]>(columns.map((column) => [column, []]));
   await repeat(bench, {untilS}, async (repetition) => {
     let recorded: Run | undefined;
@@ -48,7 +53,10 @@ export async function measureDebianPrograms(
       };
       try {
         const run = await runColumn(column, how, recorded);
-        if (column === 'record') recorded = run;
+        if (column === 'record') {
+          recorded = run;
+          accounts.push(await accountOf(join(folder, RECORD_LOG)));
+        }
         done.push(run);
       } catch (error) {
         signal.throwIfAborted();
@@ -58,5 +66,5 @@ export async function measureDebianPrograms(
       }
     }
   });
-  return {programs, runs};
+  return {programs, accounts, runs};
 }

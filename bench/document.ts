@@ -1,18 +1,25 @@
-// Puts what was measured into docs/benchmarks.md, each section between its two markers. What stands around them is written by people.
+// Puts what was measured into docs/benchmarks.md, each section between its two markers, with its charts beside it. What stands around them is written by people.
 
-import {readFileSync, writeFileSync} from 'node:fs';
+import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
+import {drawCharts} from './chart.ts';
 import {formatHost} from './host-description.ts';
 import type {Report} from './report.ts';
 import {formatMarkdown} from './table.ts';
 
 export const DOCUMENT = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
+const CHARTS = fileURLToPath(new URL('../docs/benchmarks/', import.meta.url));
 
 export function writeDocument({date, host, command, sections}: Report): void {
   let text = readFileSync(DOCUMENT, 'utf8');
   const about = `${date}, \`${command}\`, on ${formatHost(host)}.\n`;
-  for (const {name, tables} of sections) {
-    text = replaceSection(text, {name, body: [about, ...tables.map(formatMarkdown)].join('\n')});
+  for (const {name, tables, charts} of sections) {
+    const image = charts === undefined ? [] : [`![The same as a chart](benchmarks/${name}.svg)\n`];
+    text = replaceSection(text, {name, body: [about, ...tables.map(formatMarkdown), ...image].join('\n')});
+    if (charts === undefined) continue;
+    mkdirSync(CHARTS, {recursive: true});
+    writeFileSync(join(CHARTS, `${name}.svg`), drawCharts(charts));
   }
   writeFileSync(DOCUMENT, text);
 }

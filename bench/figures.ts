@@ -36,8 +36,18 @@ export const TARGETS = {
   firstInstructionS: {atMost: 0.3},
   bootLogBytes: {atMost: 7000},
   idleBytesPerS: {atMost: 100},
+  /** Per second of the guest. */
+  integerBytesPerS: {atMost: 500},
+  systemBytesPerS: {atMost: 1000},
+  /** When computing. */
+  bytesPer1000Steps: {atMost: 0.01},
+  /** What the channel carries beyond the log of a recording that nobody follows. */
+  channelBytesPerS: {atMost: 2000},
   extraMemoryMb: {atMost: 250},
   lagMs: {atMost: 20},
+  /** Speed with a backup attached ÷ without. */
+  backupRatio: {atLeast: 0.95},
+  joinPauseMs: {atMost: 100},
 } as const;
 
 /** The median decides. */

@@ -20,6 +20,8 @@ export type GuestSpec = {
   append?: string;
   /** In place of the guest's own. */
   initrdPath?: string;
+  /** Base images of disks. */
+  disks?: readonly string[];
   /** Whether the guest ends by itself after the last step, and is to be waited for. */
   endsItself: boolean;
 };
@@ -30,8 +32,9 @@ export type Engine = 'interpreter' | 'translator';
 export type Job =
   | {mode: 'plain'; guest: GuestSpec; steps: readonly Step[]}
   | {mode: 'record'; guest: GuestSpec; steps: readonly Step[]; logPath: string}
-  /** Recorded with a backup attached, which is a process of its own on this host. */
-  | {mode: 'backup'; guest: GuestSpec; steps: readonly Step[]; logPath: string}
+  /** Recorded with a backup attached, which is a process of its own on this host. `joinAfter`: the step after which it comes, in place
+   *  of at once. */
+  | {mode: 'backup'; guest: GuestSpec; steps: readonly Step[]; logPath: string; joinAfter?: string}
   /** That process: follows HOST:PORT, and ends with its primary. */
   | {mode: 'follow'; endpoint: string; logPath: string}
   /** `marks`: positions at which a mark is wanted, by name. */
@@ -46,8 +49,9 @@ export type Mark = {
   position?: string;
   /** Size of the log; recording only. */
   logBytes?: number;
-  /** What the backup has used; `backup` only. */
+  /** What the backup has used, and what was sent to it; `backup` only. */
   backupCpuS?: number;
+  channelBytes?: number;
   /** Resident memory at its highest so far; QEMU only. */
   peakRssBytes?: number;
 };
@@ -60,6 +64,8 @@ export type Run = {
   peakRssBytes?: number;
   /** How far the backup was behind, once it had joined, at even intervals; `backup` only. */
   lagsMs?: readonly number[];
+  /** How long the guest stood still while the backup took the last of its state, where it came late; `backup` only. */
+  joinPausesMs?: readonly number[];
   /** The backup's own run; `backup` only. */
   backup?: Run;
   console: string;

@@ -4,31 +4,28 @@
 import {randomBytes} from 'node:crypto';
 import {statSync} from 'node:fs';
 import {resolveGuest} from '../src/guests/manifest.ts';
-import type {Console} from '../src/host/console.ts';
 import {HOST_CLOCK} from '../src/host/monotonic-clock.ts';
 import {nodeWorld} from '../src/replication/node-world.ts';
 import {runRecording} from '../src/replication/run-recording.ts';
 import {runTail} from '../src/replication/run-tail.ts';
-import type {SessionStatus} from '../src/replication/session-status.ts';
-import type {World} from '../src/replication/world.ts';
 import {LiveSource} from '../src/session/live-source.ts';
 import {replay} from '../src/session/replaying.ts';
 import {Session} from '../src/session/session.ts';
 import {Backup} from './backup.ts';
+import {CountedWorld, WatchedConsole} from './counted-world.ts';
 import {machineClass} from './engines.ts';
 import type {GuestSpec, Job, Mark, Run} from './job.ts';
 import {Scenario} from './scenario.ts';
 
 /** As `ftvm record` guesses; a clock input corrects it. */
 const STEPS_PER_TICK = 20;
-/** Those of the commands, where no flag is given. */
-const TIMING = {heartbeatMs: 100, takeoverMs: 1000};
+/** A host so busy that one side is silent for the commands' second shall still be measured. */
+const TIMING = {heartbeatMs: 100, takeoverMs: 15_000};
 /** How often a backup's lag is looked at. */
 const LAG_INTERVAL_MS = 20;
 
-type Outcome = Pick<Run, 'marks' | 'console' | 'lagsMs' | 'backup'>;
+type Outcome = Pick<Run, 'marks' | 'console' | 'lagsMs' | 'joinPausesMs' | 'backup'>;
 type Live = Extract<Job, {guest: GuestSpec}>;
-type PrimaryStatus = Extract<SessionStatus, {role: 'primary'}>;
 
 export async function perform(job: Job): Promise<Run> {
   const outcome = await outcomeOf(job);
@@ -107,8 +104,8 @@ async function runPlain({guest, steps}: Live): Promise<Outcome> {
 }
 
 /** `ftvm record --listen`, and the backup that attaches as soon as it can. */
-async function runProtected(job: Live & {logPath: string}): Promise<Outcome> {
-  const backup = new Backup(`${job.logPath}.backup`);
+async function runProtected(job: Extract<Job, {mode: 'backup'}>): Promise<Outcome> {
+  const backup = new Backup({logPath: `${job.logPath}.backup`, joinAfter: job.joinAfter});
   try {
     const outcome = await runRecord(job, backup);
     return {...outcome, backup: await backup.run()};
@@ -120,24 +117,40 @@ async function runProtected(job: Live & {logPath: string}): Promise<Outcome> {
 /** `ftvm record`. */
 async function runRecord(job: Live & {logPath: string}, backup?: Backup): Promise<Outcome> {
   const {guest, steps, logPath} = job;
+  const disks = guest.disks ?? [];
   const resolved = await resolve(guest);
   const marks: Mark[] = [];
   const lagsMs: number[] = [];
+  const joinPausesMs: number[] = [];
+  const stop = new AbortController();
   const scenario = new Scenario(steps, ({name}) => {
-    const used = {...clocks(), logBytes: statSync(logPath).size, ...backup?.usage()};
-    void status().then((session) => marks.push({name, ...used, position: session!.position}));
+    const used = {...clocks(), logBytes: statSync(logPath).size};
+    const ofBackup = backup === undefined ? {} : {backupCpuS: backup.cpuS, channelBytes: counted.sentBytes};
+    backup?.passed(name);
+    void counted.status().then((status) => {
+      marks.push({name, ...used, ...ofBackup, position: status!.position});
+      if (backup !== undefined && scenario.finished && status!.standing !== 'protected') backup.fail(status!.standing);
+    });
     if (scenario.finished && !guest.endsItself) stop.abort();
   });
-  const {world, status} = watched(await nodeWorld({secretPath: undefined, note: () => {}}), scenario);
-  const stop = new AbortController();
+  const counted = await CountedWorld.open(scenario);
   const sampler = setInterval(async () => {
-    const lagMs = (await status())?.followers.find(({eligible}) => eligible)?.lagMs;
+    const lagMs = (await counted.status())?.followers.find(({eligible}) => eligible)?.lagMs;
     if (lagMs !== undefined) lagsMs.push(lagMs);
   }, LAG_INTERVAL_MS);
   if (backup === undefined) clearInterval(sampler);
   await runRecording(
-    world,
-    {...resolved, logPath, overwrite: true, clock: 'real', disks: [], reboot: false, arbiter: null, durable: false},
+    counted.world,
+    {
+      ...resolved,
+      logPath,
+      overwrite: true,
+      clock: 'real',
+      disks,
+      reboot: false,
+      arbiter: null,
+      durable: disks.length > 0,
+    },
     {
       listen: backup === undefined ? undefined : '127.0.0.1:0',
       net: [],
@@ -145,12 +158,14 @@ async function runRecord(job: Live & {logPath: string}, backup?: Backup): Promis
       signal: stop.signal,
       note(text) {
         const endpoint = /^listening on (\S+)$/.exec(text)?.[1];
-        if (endpoint !== undefined) backup?.attach(endpoint);
+        if (endpoint !== undefined) backup?.listening(endpoint);
+        const pauseMs = /the guest stood still for (\d+) ms$/.exec(text)?.[1];
+        if (pauseMs !== undefined) joinPausesMs.push(Number(pauseMs));
       },
     },
   );
   clearInterval(sampler);
-  return {marks, console: scenario.tail, ...(backup === undefined ? {} : {lagsMs})};
+  return {marks, console: scenario.tail, ...(backup === undefined ? {} : {lagsMs, joinPausesMs})};
 }
 
 /** `ftvm tail`. */
@@ -197,48 +212,4 @@ function resolve({image, append, initrdPath}: GuestSpec): ReturnType<typeof reso
 function clocks(): {wallS: number; cpuS: number} {
   const {user, system} = process.cpuUsage();
   return {wallS: performance.now() / 1000, cpuS: (user + system) / 1e6};
-}
-
-/** A world whose console is the scenario's, and whose session, once it is there, can be asked for its status from here. */
-function watched(world: World, scenario: Scenario): {world: World; status(): Promise<PrimaryStatus | undefined>} {
-  let ask: Parameters<World['control']>[1] | undefined;
-  return {
-    world: {
-      ...world,
-      openConsole: () => new WatchedConsole(scenario),
-      control(path, handle) {
-        ask = handle;
-        return world.control(path, handle);
-      },
-    },
-    async status() {
-      const reply = await ask?.({command: 'status'});
-      return reply?.ok === true ? (reply as unknown as PrimaryStatus) : undefined;
-    },
-  };
-}
-
-/** A console that a scenario watches, and at which nobody types. */
-class WatchedConsole implements Console {
-  readonly #scenario: Scenario;
-  readonly pendingBytes = 0;
-  readonly backlogBytes = 0;
-  /** Somebody might still type: an idle guest is not stuck. */
-  readonly ended = false;
-
-  constructor(scenario: Scenario) {
-    this.#scenario = scenario;
-  }
-
-  take(): Uint8Array {
-    return new Uint8Array(0);
-  }
-
-  write(bytes: Uint8Array): void {
-    this.#scenario.show(Buffer.from(bytes).toString('latin1'));
-  }
-
-  onInput(): void {}
-
-  close(): void {}
 }

@@ -16,8 +16,8 @@ export function formatReport({host, sections}: Report): string {
   return [`${formatHost(host)}\n`, ...sections.flatMap(({tables}) => tables.map(formatText))].join('\n');
 }
 
-/** For programs: tables are for people. */
+/** For programs: tables and charts are for people. */
 export function reportJson(report: Report): string {
-  const sections = report.sections.map(({tables: _, ...section}) => section);
+  const sections = report.sections.map(({tables: _, charts: __, ...section}) => section);
   return `${JSON.stringify({...report, sections}, undefined, 2)}\n`;
 }

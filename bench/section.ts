@@ -1,5 +1,6 @@
-// A part of what is measured: what it found, as figures that are judged, tables for people and data for programs.
+// A part of what is measured: what it found, as figures that are judged, tables and charts for people and data for programs.
 
+import type {Chart} from './chart.ts';
 import type {Figure} from './figures.ts';
 import type {Table} from './table.ts';
 
@@ -8,10 +9,11 @@ export type Section = {
   name: SectionName | 'takeover';
   figures: readonly Figure[];
   tables: readonly Table[];
+  charts?: readonly Chart[];
   /** Whatever else a program might want to know; it becomes JSON. */
   data: object;
 };
 
 /** In the order in which they are measured. */
-export const SECTION_NAMES = ['debian-programs', 'boot', 'bare'] as const;
+export const SECTION_NAMES = ['debian-programs', 'boot', 'bare', 'ft'] as const;
 export type SectionName = (typeof SECTION_NAMES)[number];

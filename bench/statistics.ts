@@ -17,6 +17,13 @@ export function medianOf(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** The value that the share `quantile` (0 to 1) of at least one value does not exceed. */
+export function quantileOf(values: readonly number[], quantile: number): number {
+  if (values.length === 0) throw new RangeError('a quantile of no values');
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(quantile * sorted.length) - 1)];
+}
+
 /** Ratio of the medians, with the extremes of the ratios within one repetition. Both lists hold one value a repetition, in order. */
 export function ratioOf(values: {numerator: readonly number[]; denominator: readonly number[]}): Spread {
   const {numerator, denominator} = values;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {judge} from '../../bench/figures.ts';
-import {medianOf, ratioOf, spreadOf} from '../../bench/statistics.ts';
+import {medianOf, quantileOf, ratioOf, spreadOf} from '../../bench/statistics.ts';
 
 describe('statistics of the benchmarks', () => {
   it('takes the middle value, or the mean of the two in the middle', () => {
@@ -24,6 +24,13 @@ describe('statistics of the benchmarks', () => {
   it('has no median of nothing', () => {
     assert.throws(() => medianOf([]), RangeError);
     assert.throws(() => spreadOf([]), RangeError);
+  });
+
+  it('a quantile is a value that was measured', () => {
+    const values = Array.from({length: 200}, (_, index) => 200 - index);
+    assert.equal(quantileOf(values, 0.99), 198);
+    assert.equal(quantileOf([7], 0.99), 7);
+    assert.throws(() => quantileOf([], 0.5), RangeError);
   });
 
   it('a ratio is that of the medians, its extremes are of one repetition each', () => {
