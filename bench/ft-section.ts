@@ -25,7 +25,7 @@ export function ftSection(measured: FaultTolerance): Section {
 function figuresOf({workload, alone, protected: withBackup}: WorkloadRuns): Figure[] {
   const {name} = workload;
   const time = (runs: readonly Run[], clock: 'wallS' | 'cpuS') =>
-    runs.map((run) => between(run, 'begin', 'end')[clock]);
+    runs.map((run) => between(run, 'begins', 'done')[clock]);
   const lags = withBackup.map(lagsOf);
   return [
     {
@@ -60,8 +60,8 @@ function workloadTable(workloads: readonly WorkloadRuns[]): Table {
     ],
     rows: workloads.map(({workload, alone, protected: withBackup}) => {
       const median = (runs: readonly Run[], of: (run: Run) => number) => formatNumber(medianOf(runs.map(of)));
-      const wall = (run: Run) => between(run, 'begin', 'end').wallS;
-      const cpu = (run: Run) => between(run, 'begin', 'end').cpuS;
+      const wall = (run: Run) => between(run, 'begins', 'done').wallS;
+      const cpu = (run: Run) => between(run, 'begins', 'done').cpuS;
       const rate = (what: 'logBytes' | 'channelBytes') => (run: Run) => (gained(run, what) * 8) / 1e6 / wall(run);
       return [
         workload.name,
@@ -79,7 +79,7 @@ function workloadTable(workloads: readonly WorkloadRuns[]): Table {
 }
 
 function gained(run: Run, what: 'logBytes' | 'channelBytes' | 'backupCpuS'): number {
-  return (markOf(run, 'end')[what] ?? Number.NaN) - (markOf(run, 'begin')[what] ?? Number.NaN);
+  return (markOf(run, 'done')[what] ?? Number.NaN) - (markOf(run, 'begins')[what] ?? Number.NaN);
 }
 
 /** A run that was over before a sample was taken had no lag to speak of. */

@@ -77,8 +77,8 @@ function guestOf(name: string, with_: {initrdPath: string; disk: string | undefi
 function stepsOf(name: string): Step[] {
   return [
     {name: 'user', waitFor: FIRST_PROCESS_MARKER},
-    {name: 'begin', waitFor: `${name}: begin`},
-    {name: 'end', waitFor: `${name}: end`},
+    {name: 'begins', waitFor: `${name}: begin`},
+    {name: 'done', waitFor: `${name}: end`},
   ];
 }
 
