@@ -86,7 +86,7 @@ function writeInitrd({images}: ResolvedGuest, folder: string): string {
   const initrdPath = join(folder, 'workload-initrd.cpio');
   const files = [
     {path: 'usr/local/bin/workload', mode: 0o755, bytes: readFileSync(join(FOLDER, 'workload.sh'))},
-    ...SOURCES.map((file) => ({path: `root/src/${file}`, mode: 0o644, bytes: readFileSync(join(FOLDER, file))})),
+    ...SOURCES.map((file) => ({path: `usr/src/${file}`, mode: 0o644, bytes: readFileSync(join(FOLDER, file))})),
   ];
   writeFileSync(initrdPath, initrdWith(images.initrd!, files));
   return initrdPath;

@@ -10,7 +10,7 @@ begin() { sleep 0.3; mark begin; }
 
 compile() { # gcc: the benchmark programs' own sources, optimised, as objects
   begin
-  for source in /root/src/loop.c /root/src/sort.c /root/src/vm.c /root/src/float.c /root/src/fft.c; do
+  for source in /usr/src/loop.c /usr/src/sort.c /usr/src/vm.c /usr/src/float.c /usr/src/fft.c; do
     gcc -O2 -c -o object.o "$source"
     gcc -O2 -S -o assembly.s "$source"
   done
