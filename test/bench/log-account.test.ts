@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import {statSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {accountOf, spentBetween, totalOf} from '../../bench/log-account.ts';
+import {FORMAT_VERSION} from '../../src/logformat/limits.ts';
 
-const GOLDEN = fileURLToPath(new URL('../../fixtures/logs/format-1.ftlog', import.meta.url));
+const GOLDEN = fileURLToPath(new URL(`../../fixtures/logs/format-${FORMAT_VERSION}.ftlog`, import.meta.url));
 const BEFORE_ALL = -1n;
 
 describe('the account of a log', () => {
