@@ -226,13 +226,13 @@ export class Mmu {
       this.flush();
       return;
     }
-    const cache = this.#registers.i32[layout.DATA_CACHE / 4] + (access === 'load' ? layout.TLB_READ : layout.TLB_WRITE);
-    const entry = cache + ((low >>> 8) & ((layout.TLB_ENTRIES - 1) << 4));
-    if (access === 'store') {
-      if ((this.#ram.flags[page] & (PAGE.code | PAGE.table)) !== 0) return;
-      this.#ram.markDirty(page);
-      this.#caches.noteWritable(entry, page);
-    }
-    this.#caches.fill(entry, low, high, layout.RAM + page * PAGE_BYTES - (low & ~0xfff));
+    const entry = this.#registers.i32[layout.DATA_CACHE / 4] + ((low >>> 8) & ((layout.TLB_ENTRIES - 1) << 4));
+    const value = layout.RAM + page * PAGE_BYTES - (low & ~0xfff);
+    // What may be written may be read: page tables and PMP reserve the contrary.
+    this.#caches.fill(entry + layout.TLB_READ, low, high, value);
+    if (access === 'load' || (this.#ram.flags[page] & (PAGE.code | PAGE.table)) !== 0) return;
+    this.#ram.markDirty(page);
+    this.#caches.noteWritable(entry + layout.TLB_WRITE, page);
+    this.#caches.fill(entry + layout.TLB_WRITE, low, high, value);
   }
 }

@@ -50,7 +50,8 @@ export class TableWatch {
   /** From now on writes to this page are seen: a table of this level, which maps this virtual page among others. */
   add(page: number, level: number, virtualPage: number, parent: number): void {
     const reach = SPANS[level] * ENTRIES_PER_TABLE;
-    const base = Math.floor(virtualPage / reach) * reach;
+    // A root maps both halves of the addresses, those below zero by its upper entries.
+    const base = level === LEVELS - 1 ? 0 : Math.floor(virtualPage / reach) * reach;
     const set = this.#caches.current;
     if ((this.#ram.flags[page] & PAGE.table) !== 0) {
       if (this.#level[page] !== level + 1 || this.#base[page] !== base) this.#level[page] = MANY;

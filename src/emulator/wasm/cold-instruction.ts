@@ -4,7 +4,8 @@
 import type {OperandName, ValueType} from '../isa/expression.ts';
 import type {Instruction} from '../isa/instruction.ts';
 import * as layout from '../layout.ts';
-import type {ModuleWriter} from './encoder.ts';
+import type {CodeWriter, ModuleWriter} from './encoder.ts';
+import {PAGE_MASK} from './guest-access.ts';
 import {lowerStatements, type Push, type Target} from './lower.ts';
 import {SlotTarget} from './slot-target.ts';
 
@@ -13,7 +14,8 @@ class ColdTarget extends SlotTarget implements Target {
   protected override readonly word = 1;
   protected override readonly bits = 0;
   readonly #scratch = 2;
-  static readonly locals: readonly ValueType[] = ['i32', 'i32'];
+  readonly #address = 3;
+  static readonly locals: readonly ValueType[] = ['i32', 'i32', 'i64'];
 
   lower(instruction: Instruction): void {
     this.code.localGet(this.bits).op('i32.wrap_i64').localSet(this.word);
@@ -23,7 +25,7 @@ class ColdTarget extends SlotTarget implements Target {
   }
 
   localIndex(id: number): number {
-    return 3 + id;
+    return 4 + id;
   }
 
   operand(name: OperandName): void {
@@ -52,20 +54,49 @@ class ColdTarget extends SlotTarget implements Target {
 
   atomicAddress(sizeBytes: 4 | 8, intent: 'read' | 'write', address: Push): void {
     const {code} = this;
+    const cache = intent === 'write' ? layout.TLB_WRITE : layout.TLB_READ;
+    const wrapped = (): CodeWriter => code.localGet(this.#address).op('i32.wrap_i64');
     address();
-    code.op('i32.wrap_i64');
-    address();
-    code.i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
+    code.localSet(this.#address);
+    wrapped()
+      .i32Const(8)
+      .op('i32.shr_u')
+      .i32Const((layout.TLB_ENTRIES - 1) << 4)
+      .op('i32.and');
     code
-      .i32Const(sizeBytes)
-      .i32Const(intent === 'write' ? 1 : 0)
-      .call(this.functionIndex('atomic'));
-    code
+      .i32Const(0)
+      .memory('i32.load', layout.DATA_CACHE)
+      .op('i32.add')
       .localTee(this.#scratch)
-      .i32Const(-1)
-      .op('i32.eq')
-      .if(() => this.leave());
-    code.localGet(this.#scratch);
+      .memory('i64.load', cache);
+    code
+      .localGet(this.#address)
+      .i64Const(PAGE_MASK | BigInt(sizeBytes - 1))
+      .op('i64.and')
+      .op('i64.eq')
+      .if(
+        () => {
+          wrapped()
+            .localGet(this.#scratch)
+            .memory('i32.load', cache + 8)
+            .op('i32.add');
+          code.i32Const(layout.RAM).op('i32.sub');
+        },
+        () => {
+          wrapped().localGet(this.#address).i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
+          code
+            .i32Const(sizeBytes)
+            .i32Const(intent === 'write' ? 1 : 0)
+            .call(this.functionIndex('atomic'));
+          code
+            .localTee(this.#scratch)
+            .i32Const(-1)
+            .op('i32.eq')
+            .if(() => this.leave());
+          code.localGet(this.#scratch);
+        },
+        'i32',
+      );
   }
 
   protected override leave(): void {
