@@ -312,7 +312,6 @@ export class RegionTarget implements Target {
     this.#leaveIf();
     this.reload({x: registersOf(step).writesX, f: 0});
     this.loadFloatState();
-    // mstatus.SUM may have changed.
     if (action === 'csr') this.loadDataCache();
   }
 
@@ -474,13 +473,9 @@ export class RegionTarget implements Target {
     this.code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(this.dataCache);
   }
 
-  /** The local that holds DATA_CACHE, which CSR accesses change, and what is called. */
+  /** The local that holds DATA_CACHE, which CSR accesses (mstatus.SUM) change, and what is called. */
   get dataCache(): number {
     return this.local('dataCache', 'i32');
-  }
-
-  get usesDataCache(): boolean {
-    return this.#named.has('dataCache');
   }
 
   #hostAddress(cache: number): void {
