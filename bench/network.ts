@@ -2,7 +2,7 @@
 // measured in the paper (table 2) stands beside it, on its hardware. In one run on one guest, in turns, as other things may run as well.
 
 import {readFileSync, statSync, writeFileSync} from 'node:fs';
-import {createConnection, createServer, type Socket} from 'node:net';
+import {createConnection, createServer} from 'node:net';
 import {parseArgs} from 'node:util';
 import {BOOT_TIMEOUT_MS, Hosts} from '../test/e2e/hosts.ts';
 import {FtvmProcess, TemporaryFolder} from '../test/support/ftvm.ts';
@@ -19,6 +19,8 @@ const USAGE = `node bench/network.ts [--bytes N] [--repeat N] [--json] [--write]
   --write     put the table into docs/benchmarks.md
 `;
 const GUEST_ADDRESS = '10.0.2.15';
+/** Until the guest's listener is there again, and has said what it took. */
+const SETTLE_MS = 2000;
 const DIRECTIONS = {transmit: 5001, receive: 5002} as const;
 type Direction = keyof typeof DIRECTIONS;
 type Transfer = {megabitsPerS: number; logMegabitsPerS: number};
@@ -73,17 +75,23 @@ async function measure(how: {bytes: number; repeat: number}): Promise<Found> {
   const serve = [
     `head -c ${how.bytes} /dev/zero > /tmp/zeros`,
     `(while true; do nc -l -p ${DIRECTIONS.transmit} < /tmp/zeros; done) &`,
-    `echo ready; while true; do nc -l -p ${DIRECTIONS.receive} > /dev/null; done`,
+    `echo ready; while true; do echo took $(nc -l -p ${DIRECTIONS.receive} | wc -c); done`,
   ].join('; ');
   await hosts.power('debian', `ip=${GUEST_ADDRESS}::10.0.2.2:255.255.255.0 ftvm.run="${serve.replace('&;', '&')}"`);
   await hosts.primary.waitFor(/^ready/m, {timeoutMs: BOOT_TIMEOUT_MS});
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const found: Found = {transmit: {alone: [], withBackup: []}, receive: {alone: [], withBackup: []}};
+  let taken = 0;
   for (const column of ['alone', 'withBackup'] as const) {
     if (column === 'withBackup') await hosts.addBackup();
     for (let n = 0; n < how.repeat; n += 1) {
       for (const direction of ['transmit', 'receive'] as const) {
         const {logPath} = hosts;
         const transfer = await timed(logPath, how.bytes, () => carry(direction, {port: ports[direction], ...how}));
+        await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+        taken += direction === 'receive' ? 1 : 0;
+        const {length} = [...hosts.primary.stdout.matchAll(new RegExp(`^took ${how.bytes}\\r?$`, 'gm'))];
+        if (length !== taken) throw new Error(`the guest took ${length} of ${taken} transfers`);
         found[direction][column].push(transfer);
         process.stderr.write(`${direction} ${column}: ${formatNumber(transfer.megabitsPerS)} Mbit/s\n`);
       }
@@ -102,7 +110,7 @@ async function timed(logPath: string, bytes: number, transfer: () => Promise<voi
 
 /** One transfer, to the moment when its last byte was read: by us, or by the guest, whose listener then closes. */
 async function carry(direction: Direction, {port, bytes}: {port: number; bytes: number}): Promise<void> {
-  const socket = await dial(port);
+  const socket = createConnection({host: '127.0.0.1', port});
   let receivedBytes = 0;
   socket.on('data', (chunk: Buffer) => {
     receivedBytes += chunk.length;
@@ -111,14 +119,6 @@ async function carry(direction: Direction, {port, bytes}: {port: number; bytes: 
   if (direction === 'receive') socket.end(new Uint8Array(bytes));
   await new Promise<void>((resolve, reject) => socket.once('close', resolve).once('error', reject));
   if (direction === 'transmit' && receivedBytes !== bytes) throw new Error(`${receivedBytes} of ${bytes} bytes came`);
-}
-
-/** Until the guest's listener is there again: what passt has accepted and the guest refuses is closed at once. */
-async function dial(port: number): Promise<Socket> {
-  await new Promise((resolve) => setTimeout(resolve, 500));
-  const socket = createConnection({host: '127.0.0.1', port});
-  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-  return socket;
 }
 
 function tableOf(found: Found): Table {
