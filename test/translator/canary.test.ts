@@ -5,7 +5,7 @@ import {BINARY64} from '../../src/emulator/isa/softfloat/format.ts';
 import {safeLimit} from '../../src/emulator/isa/softfloat/inline.ts';
 import type {Machine} from '../../src/emulator/machine.ts';
 import {ByteWriter} from '../../src/emulator/wasm/encoder.ts';
-import {SAFE_MASK} from '../../src/emulator/wasm/region-target.ts';
+import {SAFE_MASK} from '../../src/emulator/wasm/float-state.ts';
 import {type TranslationRequest, translate} from '../../src/emulator/wasm/translate.ts';
 import {generate, type Kind} from '../differential/generate.ts';
 import {Random} from '../differential/random.ts';

@@ -6,10 +6,11 @@ import type {Inline} from '../isa/softfloat/inline.ts';
 import * as layout from '../layout.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
 import type {CodeWriter, Label} from './encoder.ts';
+import type {FloatUse} from './float-state.ts';
 import {PAGE_MASK} from './guest-access.ts';
 import {type CodePage, deltaOf, type Region, type Step} from './region.ts';
 import {analyse, type Flow, type FlowBlock} from './region-flow.ts';
-import {type Dirty, type FloatUse, RegionTarget} from './region-target.ts';
+import {type Dirty, RegionTarget} from './region-target.ts';
 import {traitsOf} from './traits.ts';
 
 const LEFT = 0;

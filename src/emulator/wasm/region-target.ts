@@ -10,9 +10,10 @@ import {
   type ValueType,
 } from '../isa/expression.ts';
 import {BINARY32, BINARY64} from '../isa/softfloat/format.ts';
-import {type Inline, safeLimit} from '../isa/softfloat/inline.ts';
+import type {Inline} from '../isa/softfloat/inline.ts';
 import * as layout from '../layout.ts';
 import {CodeWriter, type Label} from './encoder.ts';
+import {type FloatUse, FS_DIRTY, pushSafe} from './float-state.ts';
 import {LOADS, PAGE_MASK, STORES, sizeOf, typedAs} from './guest-access.ts';
 import {lowerExpr, lowerStatements, type Push, type Target} from './lower.ts';
 import type {Step} from './region.ts';
@@ -36,14 +37,7 @@ type Present = {
   localTypes: readonly ValueType[];
 };
 
-/** What floating point a region uses: whether any, and singles' and doubles' functions. */
-export type FloatUse = {any: boolean; f32: boolean; f64: boolean};
-
-/** fcsr in FFLAGS and FRM allows what inline.ts does: NX accrued, and to nearest even. */
-export const SAFE_MASK = 0xffff_ffff_0000_0001n;
-const SAFE_VALUE = 1n;
 const BOX = 0xffff_ffff_0000_0000n;
-const FS_DIRTY = 3;
 
 export class RegionTarget implements Target {
   readonly code = new CodeWriter();
@@ -539,9 +533,8 @@ export class RegionTarget implements Target {
     code.i32Const(0).memory('i32.load', layout.FS).localSet(this.#fs);
     for (const format of [BINARY32, BINARY64]) {
       if (!this.#floatUse[format.name]) continue;
-      code.i32Const(safeLimit(format)).i32Const(0);
-      code.i32Const(0).memory('i64.load', layout.FFLAGS).i64Const(SAFE_MASK).op('i64.and').i64Const(SAFE_VALUE);
-      code.op('i64.eq').select().localSet(this.#safe(format.name));
+      pushSafe(code, format);
+      code.localSet(this.#safe(format.name));
     }
   }
 
