@@ -29,6 +29,10 @@ export default class Promote extends BaseCommand {
       default: [],
       helpValue: 'SPEC',
     }),
+    'winner-died': Flags.string({
+      description: 'who won the next generation and died before carrying the guest on: you vouch for it',
+      helpValue: 'ID',
+    }),
     output: Flags.string({
       char: 'o',
       description: 'where a new lineage goes, when the recorder may live on another host',
@@ -50,6 +54,7 @@ export default class Promote extends BaseCommand {
       listen: flags.listen,
       net: flags.net,
       timing: timingOf(flags),
+      winnerDied: flags['winner-died'],
       output: flags.output,
       paths: artefactPathsOf(flags),
       onProgress: (position) => line.show(() => `replaying: ${position} steps`),
@@ -67,6 +72,13 @@ export default class Promote extends BaseCommand {
     switch (result.kind) {
       case 'asked': {
         const {ok: _, ...facts} = result.reply;
+        if (flags['dry-run']) {
+          const ms = Math.round(Number(facts['estimatedMs']));
+          this.log(
+            `would be ${String(facts['role'])} at position ${String(facts['position'])} after ${String(facts['stepsToGo'])} steps, in about ${ms} ms`,
+          );
+          return facts;
+        }
         const took = typeof facts['tookMs'] === 'number' ? ` in ${Math.round(facts['tookMs'])} ms` : '';
         this.log(`${String(facts['role'])} at position ${String(facts['position'])}${took}`);
         return facts;

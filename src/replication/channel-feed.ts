@@ -52,6 +52,7 @@ export class ChannelFeed implements FrameFeed {
   #unwritten: Buffer = Buffer.alloc(0);
   #queue: (LogFrame | Advance)[] = [];
   #backlogBytes = 0;
+  #advancedTo = 0n;
   #state: StatePart[] = [];
   #table: Uint8Array[] = [];
   readonly #stateWakeup = new Wakeup();
@@ -90,6 +91,12 @@ export class ChannelFeed implements FrameFeed {
   /** The point after the last whole frame received. */
   get point(): StreamPoint | undefined {
     return this.#reader.point;
+  }
+
+  /** As far as this side may run with what it has received. */
+  get receivedPosition(): bigint {
+    const position = this.#reader.point?.position ?? 0n;
+    return this.#advancedTo > position ? this.#advancedTo : position;
   }
 
   get end(): ChannelEnd | undefined {
@@ -185,6 +192,7 @@ export class ChannelFeed implements FrameFeed {
         const last = this.#queue.at(-1);
         if (last !== undefined && 'sentAtMs' in last) this.#queue.pop();
         this.#queue.push(message.advance);
+        this.#advancedTo = message.advance.position;
         this.#wakeup.signal();
         return;
       }

@@ -25,6 +25,8 @@ export type FollowerLinkPort = {
   startState(): StateSender;
   /** Called at a boundary: covers and flushes everything, and says where the state stands. */
   finishState(sender: StateSender): {batches: Uint8Array[]; table: Uint8Array; end: StateEnd};
+  /** Its channel speaks again after so long a silence; called before what it says is taken. */
+  spoke(follower: FollowerLink, silentMs: number): void;
   /** It was heard: an acknowledgement, or readiness. */
   heard(follower: FollowerLink): void;
   wantsHandOver(follower: FollowerLink): void;
@@ -150,7 +152,9 @@ export class FollowerLink {
   }
 
   #receive(message: Message): void {
-    this.channelHeardMs = this.#port.nowMs();
+    const nowMs = this.#port.nowMs();
+    this.#port.spoke(this, nowMs - this.channelHeardMs);
+    this.channelHeardMs = nowMs;
     if (this.#hello === undefined && message.kind !== 'hello' && message.kind !== 'bye') {
       this.drop(`a ${message.kind} message before a greeting`);
       return;

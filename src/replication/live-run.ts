@@ -190,6 +190,18 @@ export class LivePrimary {
           });
         }
         const {position} = this.#primary.machine;
+        const backup = this.#replicating.replication.followers.find(({eligible}) => eligible);
+        if (request['dryRun'] === true) {
+          const stepsToGo = backup === undefined ? 0n : position - backup.position;
+          const estimatedMs = backup?.lagMs ?? 0;
+          return {
+            ok: true,
+            role: 'handing over',
+            position: String(position),
+            stepsToGo: String(stepsToGo),
+            estimatedMs,
+          };
+        }
         this.#primary.source.finish('handedOver');
         return {ok: true, role: 'handing over', position: String(position)};
       }

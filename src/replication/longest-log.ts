@@ -1,39 +1,66 @@
-// Which of several logs of one guest to carry on, when both hosts died: the longer one holds everything that either has acknowledged,
-// as long as the shorter one is its beginning.
+// Which of several logs of one guest to carry on, when all hosts died: of those of the highest generation the longest, which holds everything
+// that any has acknowledged, as long as the shorter ones are its beginning. Where an arbiter gives generations to one side only, a log of an
+// older one ends in records that never let anything leave, or is the beginning as well.
 
 import {FtvmError} from '../errors.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
 import {FileFeed} from '../session/file-feed.ts';
+import type {World} from './world.ts';
+
+type Ending = {path: string; point: StreamPoint; generation: number; arbitrated: boolean};
 
 /** Path of the longest. Throws FtvmError `corrupt` when they are not parts of one history. */
-export async function longestLog(paths: readonly string[], note: (text: string) => void): Promise<string> {
+export async function longestLog(
+  world: World,
+  paths: readonly string[],
+  note: (text: string) => void,
+): Promise<string> {
   if (paths.length === 1) return paths[0];
-  const ends: {path: string; point: StreamPoint}[] = [];
+  const ends: Ending[] = [];
   for (const path of paths) {
-    const point = await endOf(path);
-    if (point !== undefined) ends.push({path, point});
+    const end = await endOf(world, path);
+    if (end !== undefined) ends.push(end);
   }
   if (ends.length === 0) return paths[0];
-  ends.sort((a, b) => Number(b.point.offset - a.point.offset));
+  ends.sort((a, b) => rank(b) - rank(a) || Number(b.point.offset - a.point.offset));
   const [longest, ...others] = ends;
-  for (const other of others) await checkIsPrefix(other, longest.path);
-  note(`${longest.path} is the longest, with ${longest.point.ordinal} records to position ${longest.point.position}`);
+  for (const other of others) if (rank(other) === rank(longest)) await checkIsPrefix(world, other, longest.path);
+  note(
+    `${longest.path} is the longest${longest.generation > 1 ? ` of generation ${longest.generation}` : ''}, with ${longest.point.ordinal} records to position ${longest.point.position}`,
+  );
   return longest.path;
 }
 
-async function endOf(path: string): Promise<StreamPoint | undefined> {
-  const feed = await FileFeed.open([path]);
+export function openFeed(world: World, path: string): Promise<FileFeed> {
+  return FileFeed.open([path], (file) => world.readLog(file, {offset: 0}));
+}
+
+/** Generations count where an arbiter has given them. */
+function rank({generation, arbitrated}: Ending): number {
+  return arbitrated ? generation : 0;
+}
+
+async function endOf(world: World, path: string): Promise<Ending | undefined> {
+  const feed = await openFeed(world, path);
   try {
-    while ((await feed.next()) !== undefined);
-    return feed.point;
+    let generation = 1;
+    let arbitrated = false;
+    for (let frame = await feed.next(); frame !== undefined; frame = await feed.next()) {
+      for (const record of frame.records) {
+        if (record.kind === 'header') arbitrated = record.arbiter !== null;
+        if (record.kind === 'takeover') generation = record.generation;
+      }
+    }
+    const {point} = feed;
+    return point && {path, point, generation, arbitrated};
   } finally {
     await feed.close();
   }
 }
 
 /** The running hash at the shorter log's end must be the longer one's there. */
-async function checkIsPrefix(shorter: {path: string; point: StreamPoint}, longerPath: string): Promise<void> {
-  const feed = await FileFeed.open([longerPath]);
+async function checkIsPrefix(world: World, shorter: Ending, longerPath: string): Promise<void> {
+  const feed = await openFeed(world, longerPath);
   try {
     for (let frame = await feed.next(); frame !== undefined; frame = await feed.next()) {
       if (frame.end.offset < shorter.point.offset) continue;

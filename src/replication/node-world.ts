@@ -15,6 +15,7 @@ import {connectSecurely, listenSecurely} from '../host/secure-stream.ts';
 import {loadArtefacts} from '../session/artefacts.ts';
 import {HostedMachine} from '../session/hosted-machine.ts';
 import {openArbiter} from './arbiter-spec.ts';
+import {askIfRunning} from './ask-session.ts';
 import {SocketLink} from './link.ts';
 import type {World} from './world.ts';
 
@@ -53,6 +54,7 @@ export async function nodeWorld(options: {
     returnMemory: returnFreeMemory,
     openNic: (address) => openNic(address, {secret, note}),
     control: (path, handle) => ControlServer.listen(controlSocketPath(path), handle),
+    askIfRunning,
     async buildMachine(header, {path, paths}) {
       const {images, disks} = await loadArtefacts(header, {logPath: path, paths});
       const machine = new HostedMachine(header.config, images, disks);

@@ -163,6 +163,10 @@ export class PrimaryReplication implements Followers {
       pair: (session) => heartbeats.pair({session, side: 'primary', to: undefined}),
       startState: () => this.#requirePort().startState(),
       finishState: (sender) => this.#finishState(sender),
+      spoke: (speaking, silentMs) => {
+        if (speaking === this.backup && silentMs > this.#parts.timing.takeoverMs)
+          this.#doubt(`the backup's channel was silent for ${Math.round(silentMs)} ms`);
+      },
       heard: (heard) => this.#heard(heard),
       wantsHandOver: (asking) => {
         if (asking === this.backup) this.#port?.finish('handedOver');
@@ -383,10 +387,19 @@ export class PrimaryReplication implements Followers {
     const nowMs = this.#parts.nowMs();
     const silentMs = nowMs - this.#lastTickMs;
     this.#lastTickMs = nowMs;
-    const {arbiter, timing} = this.#parts;
-    if (silentMs <= timing.takeoverMs || arbiter === undefined || this.#standing.kind !== 'protected') return;
+    if (silentMs > this.#parts.timing.takeoverMs)
+      this.#doubt(`this process stood still for ${Math.round(silentMs)} ms`);
+  }
+
+  /**
+   * The backup may have gone live, though this side has heard of nothing: what it acknowledges now it may have sent long before, and
+   * must not release anything any more (DESIGN 7).
+   */
+  #doubt(why: string): void {
+    const {arbiter, note} = this.#parts;
+    if (arbiter === undefined || this.#standing.kind !== 'protected') return;
     this.#standing = {kind: 'unconfirmed', then: this.#standing};
-    this.#parts.note(`this process stood still for ${Math.round(silentMs)} ms: asking the arbiter`);
+    note(`${why}: asking the arbiter`);
     this.#port?.pause(this.#confirm(arbiter));
   }
 

@@ -7,14 +7,12 @@ import {FtvmError} from '../errors.ts';
 import type {ControlReply} from '../host/control-socket.ts';
 import type {LogHeader} from '../logformat/record.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';
-import {FileFeed} from '../session/file-feed.ts';
 import {Follower} from '../session/follower.ts';
 import {thisHost} from '../session/recording.ts';
 import type {Arbiter} from './arbiter.ts';
-import {askIfRunning} from './ask-session.ts';
 import {parseEndpoint} from './endpoint.ts';
 import {LivePrimary, type LiveRun, Replicating} from './live-run.ts';
-import {longestLog} from './longest-log.ts';
+import {longestLog, openFeed} from './longest-log.ts';
 import {copyAsNewLineage} from './new-lineage.ts';
 import {matchNics, openNics, parseNicSpec} from './nic-spec.ts';
 import type {Timing} from './timing.ts';
@@ -28,6 +26,8 @@ export type PromotionOptions = {
   /** Where the guest's NICs are plugged in, in order. */
   net: readonly string[];
   timing: Timing;
+  /** Who won the next generation, and is known to have died before it carried the guest on. */
+  winnerDied: string | undefined;
   /** Where a new lineage goes, when the old one may still be alive elsewhere. */
   output: string | undefined;
   paths: ArtefactPaths;
@@ -50,10 +50,10 @@ type Chosen = PromotionOptions & {logPath: string};
 
 export async function runPromotion(world: World, asked: PromotionOptions): Promise<PromotionResult> {
   for (const path of asked.logPaths) {
-    const reply = await askIfRunning(path, {command: asked.dryRun ? 'status' : 'promote'});
+    const reply = await world.askIfRunning(path, {command: 'promote', dryRun: asked.dryRun});
     if (reply !== undefined) return {kind: 'asked', reply};
   }
-  const logPath = await longestLog(asked.logPaths, asked.note);
+  const logPath = await longestLog(world, asked.logPaths, asked.note);
   const options: Chosen = {...asked, logPath};
   // Listening is also the lock: a second promotion of the same file on this host finds the first one alive.
   let live: LivePrimary | undefined;
@@ -76,8 +76,8 @@ async function promoteFile(
 ): Promise<PromotionResult> {
   const {note, signal} = options;
   const specs = options.net.map(parseNicSpec);
-  const startMs = performance.now();
-  const feed = await FileFeed.open([options.logPath]);
+  const startMs = world.nowMs();
+  const feed = await openFeed(world, options.logPath);
   const follower = await Follower.open({
     feed,
     logPath: options.logPath,
@@ -108,11 +108,17 @@ async function promoteFile(
     }
     const tornBytes = logEnd?.kind === 'torn' ? logEnd.tailBytes : 0;
     const position = follower.machine.position;
-    if (options.dryRun) return {kind: 'dryRun', position, tornBytes, newLineage, replayMs: performance.now() - startMs};
-    const generation = follower.journal.generation + 1;
+    const lineageId = Buffer.from(point.lineageId).toString('hex');
+    const wanted = {lineageId, generation: follower.journal.generation + 1, winnerDied: options.winnerDied};
+    if (options.dryRun) {
+      const replayMs = world.nowMs() - startMs;
+      if (newLineage) newLineagePath(options);
+      if (spec !== null) await checkWinnable(await world.openArbiter(spec), wanted);
+      return {kind: 'dryRun', position, tornBytes, newLineage, replayMs};
+    }
     const claimant = world.uniqueId();
-    const arbiter =
-      spec === null ? undefined : await win(world, spec, {lineageId: point.lineageId, generation, claimant});
+    const arbiter = spec === null ? undefined : await world.openArbiter(spec);
+    const generation = arbiter === undefined ? wanted.generation : await win(arbiter, {...wanted, claimant});
     if (tornBytes > 0) note(`torn at byte ${point.offset}: ${tornBytes} bytes of an unfinished frame are cut off`);
     const from = newLineage
       ? await newLineageOf(options)
@@ -143,6 +149,7 @@ async function promoteFile(
         console,
         nics,
         followers: replicating.followers,
+        generation,
         clock: world.clock,
         entropy: (lengthBytes) => world.entropy(lengthBytes),
         by: world.processName,
@@ -162,25 +169,53 @@ async function promoteFile(
   }
 }
 
-/** The generation must be won before the torn tail is cut. Throws FtvmError `lostArbitration` or `arbiterUnreachable`. */
-async function win(
-  world: World,
-  spec: string,
-  claim: {lineageId: Uint8Array; generation: number; claimant: string},
-): Promise<Arbiter> {
-  const arbiter = await world.openArbiter(spec);
-  const result = await arbiter.claim({...claim, lineageId: Buffer.from(claim.lineageId).toString('hex')});
-  if (result.kind === 'won') return arbiter;
-  throw new FtvmError(
-    'lostArbitration',
-    `generation ${claim.generation} is taken by ${result.by}: another carries this guest on`,
-    {
-      hint: "Promote that one's log, if it has died as well.",
-    },
-  );
+type Wanted = {lineageId: string; generation: number; winnerDied: string | undefined};
+
+/**
+ * The generation must be won before the torn tail is cut; resolves to the one that was: where its winner has died without carrying the
+ * guest on, and a person says so, the one after that. Throws FtvmError `lostArbitration` or `arbiterUnreachable`.
+ */
+async function win(arbiter: Arbiter, wanted: Wanted & {claimant: string}): Promise<number> {
+  const {lineageId, generation, claimant} = wanted;
+  const first = await arbiter.claim({lineageId, generation, claimant});
+  if (first.kind === 'won') return generation;
+  const next = await generationAfter(arbiter, wanted);
+  const second = await arbiter.claim({lineageId, generation: next, claimant});
+  if (second.kind === 'won') return next;
+  throw taken(next, second.by);
+}
+
+/** For a dry run: whether `win` would win, as far as can be said now. Throws as `win` does. */
+async function checkWinnable(arbiter: Arbiter, wanted: Wanted): Promise<void> {
+  try {
+    const current = await arbiter.current(wanted.lineageId);
+    if (current !== undefined && current.generation >= wanted.generation) await generationAfter(arbiter, wanted);
+  } finally {
+    await arbiter.close();
+  }
+}
+
+/** The generation after that of a winner who is said to have died. */
+async function generationAfter(arbiter: Arbiter, {lineageId, generation, winnerDied}: Wanted): Promise<number> {
+  const current = await arbiter.current(lineageId);
+  if (current === undefined) throw taken(generation, 'nobody that the arbiter knows');
+  if (current.claimant !== winnerDied) throw taken(current.generation, current.claimant);
+  return current.generation + 1;
+}
+
+function taken(generation: number, by: string): FtvmError {
+  return new FtvmError('lostArbitration', `generation ${generation} is taken by ${by}: another carries this guest on`, {
+    hint: `Promote that one's log, if it has died as well. If it died before it had one: --winner-died ${by} (docs/fault-tolerance.md).`,
+    details: {generation, by},
+  });
 }
 
 async function newLineageOf(options: Chosen): Promise<Awaited<ReturnType<typeof copyAsNewLineage>>> {
+  return copyAsNewLineage(options.logPath, newLineagePath(options));
+}
+
+/** Throws FtvmError `fileSystem` when something is there already. */
+function newLineagePath(options: Chosen): string {
   const path = options.output ?? options.logPath.replace(/(\.ftlog)?$/, '.new-lineage.ftlog');
   if (existsSync(path)) {
     throw new FtvmError('fileSystem', `cannot start a new lineage: ${path} exists`, {
@@ -188,7 +223,7 @@ async function newLineageOf(options: Chosen): Promise<Awaited<ReturnType<typeof 
       details: {path},
     });
   }
-  return copyAsNewLineage(options.logPath, path);
+  return path;
 }
 
 /** Nobody answers its control socket; on the recorder's own host that means that it is dead, in another boot even more so. */

@@ -311,7 +311,7 @@ class Tail {
     const console = this.#world.openConsole(() => this.#live?.stop('stopped'));
     try {
       const {followers} = replicating;
-      const primary = follower.goLive({...this.#parts(), point, file, console, nics, followers});
+      const primary = follower.goLive({...this.#parts(), point, file, console, nics, followers, generation});
       this.#live = new LivePrimary({primary, replicating, generation, by: this.#world.processName});
       const {position} = follower.machine;
       note(`live from position ${position}, generation ${generation}`);
@@ -374,7 +374,7 @@ class Tail {
           digests: follower?.journal.verified.digests ?? 0,
         };
       case 'promote':
-        return this.#promoteNow();
+        return request['dryRun'] === true ? await this.#outlook() : this.#promoteNow();
       case 'pause':
       case 'resume':
         throw new FtvmError('usage', 'this session follows the guest, it does not run it', {
@@ -385,8 +385,40 @@ class Tail {
     }
   }
 
+  /** Whether a promotion would succeed now, and how long it would take. Throws FtvmError as the promotion would fail. */
+  async #outlook(): Promise<ControlReply> {
+    const followed = this.#followed;
+    if (followed === undefined)
+      throw new FtvmError('usage', 'nothing is followed yet: there is no machine to carry on');
+    this.#refuseUnlessBackup();
+    const {follower, channel, arbiter} = followed;
+    const {position} = follower.machine;
+    const through = channel?.receivedPosition ?? followed.end().point?.position ?? position;
+    const stepsToGo = through > position ? through - position : 0n;
+    const startMs = this.#world.nowMs();
+    const lineageId = Buffer.from(follower.header.lineageId).toString('hex');
+    const current = await arbiter?.current(lineageId);
+    if (current !== undefined && current.generation > follower.journal.generation) {
+      throw new FtvmError('lostArbitration', `generation ${current.generation} is taken by ${current.claimant}`, {
+        hint: 'Another carries this guest on.',
+      });
+    }
+    const estimatedMs = this.#world.nowMs() - startMs + follower.replayMs(stepsToGo);
+    return {ok: true, role: 'primary', position: String(through), stepsToGo: String(stepsToGo), estimatedMs};
+  }
+
+  /** A primary that lives hands over to its backup only. */
+  #refuseUnlessBackup(): void {
+    const followed = this.#followed;
+    if (followed?.channel === undefined || followed.channel.end !== undefined || this.#isBackup(followed)) return;
+    throw new FtvmError('usage', 'the primary lives, and this follower is not its backup', {
+      hint: 'ftvm status shows who is. A follower without --observer becomes the backup when there is no other.',
+    });
+  }
+
   /** A living primary hands over; a dead one has nothing more to say. */
   #promoteNow(): Promise<ControlReply> {
+    this.#refuseUnlessBackup();
     this.#requestedMs ??= this.#world.nowMs();
     const reply = Promise.withResolvers<ControlReply>();
     this.#requests.push(reply.resolve);

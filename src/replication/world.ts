@@ -47,6 +47,8 @@ export interface World {
   returnMemory(): void;
   /** Answers at the control socket of the session that writes the log `path`. */
   control(path: string, handle: (request: ControlRequest) => Promise<ControlReply>): Promise<{close(): void}>;
+  /** Asks the session that writes or follows this log; undefined when none runs. Throws FtvmError as it refuses. */
+  askIfRunning(logPath: string, request: ControlRequest): Promise<ControlReply | undefined>;
   /** The machine that a log's header describes, at power-on. */
   buildMachine(header: LogHeader, log: {path: string; paths: ArtefactPaths}): Promise<BuiltMachine>;
 }

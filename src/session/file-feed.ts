@@ -6,21 +6,29 @@ import {type LogEnd, type LogFrame, LogReader} from '../logformat/log-reader.ts'
 import type {StreamPoint} from '../logformat/stream-point.ts';
 import type {FrameFeed} from './record-queue.ts';
 
+/** A file's bytes, from its start; empty at its end. */
+export type FileBytes = {next(): Promise<Uint8Array>; close(): Promise<void>};
+
 export class FileFeed implements FrameFeed {
   readonly #paths: readonly string[];
+  readonly #openFile: (path: string) => Promise<FileBytes>;
   #index = 0;
-  #file: LogFileReader;
+  #file: FileBytes;
   #reader = new LogReader();
   #previous: StreamPoint | undefined;
   #end: LogEnd | undefined;
 
-  private constructor(paths: readonly string[], file: LogFileReader) {
+  private constructor(paths: readonly string[], openFile: (path: string) => Promise<FileBytes>, file: FileBytes) {
     this.#paths = paths;
+    this.#openFile = openFile;
     this.#file = file;
   }
 
-  static async open(paths: readonly string[]): Promise<FileFeed> {
-    return new FileFeed(paths, await LogFileReader.open(paths[0]));
+  static async open(
+    paths: readonly string[],
+    openFile: (path: string) => Promise<FileBytes> = (path) => LogFileReader.open(path),
+  ): Promise<FileFeed> {
+    return new FileFeed(paths, openFile, await openFile(paths[0]));
   }
 
   /** How the last file ends, once `next` has given everything. */
@@ -57,7 +65,7 @@ export class FileFeed implements FrameFeed {
     this.#previous = this.#reader.point;
     await this.#file.close();
     this.#index += 1;
-    this.#file = await LogFileReader.open(this.#paths[this.#index]);
+    this.#file = await this.#openFile(this.#paths[this.#index]);
     this.#reader = new LogReader();
   }
 

@@ -45,6 +45,7 @@ export class Follower {
   readonly #gate: OutputGate;
   readonly #addresses: AddressLearner;
   readonly #closeMachine: () => void;
+  readonly #source: LogSource;
   readonly #session: Session;
 
   private constructor(parts: {
@@ -80,12 +81,12 @@ export class Follower {
       allowedThrough: () => queue.releasedThrough,
       releasedThrough: machine.outputOrdinal,
     });
-    const source = new LogSource({
+    this.#source = new LogSource({
       queue,
       ...(options.onProgress === undefined ? {} : {onProgress: options.onProgress}),
       ...(options.signal === undefined ? {} : {signal: options.signal}),
     });
-    this.#session = new Session({machine, source, journal: this.#journal, gate: this.#gate});
+    this.#session = new Session({machine, source: this.#source, journal: this.#journal, gate: this.#gate});
   }
 
   /** Waits for the header and builds the machine. Throws FtvmError for a log or artefacts that do not fit. */
@@ -102,6 +103,12 @@ export class Follower {
   /** What was compared so far, and what the log's last records said. */
   get journal(): CheckJournal {
     return this.#journal;
+  }
+
+  /** How long it takes to replay so many steps, by what was replayed so far. */
+  replayMs(steps: bigint): number {
+    const {stepsPerMs} = this.#source;
+    return steps <= 0n || stepsPerMs === 0 ? 0 : Number(steps) / stepsPerMs;
   }
 
   /** Runs as far as the log goes. */
@@ -126,6 +133,8 @@ export class Follower {
     followers: Followers;
     clock: HostClock;
     entropy(lengthBytes: number): Uint8Array;
+    /** Won: above the log's last. */
+    generation: number;
     /** Who goes live, for the log. */
     by: string;
   }): Primary {
@@ -141,7 +150,7 @@ export class Follower {
     writer.append({
       kind: 'takeover',
       position: machine.position,
-      generation: this.#journal.generation + 1,
+      generation: parts.generation,
       by: parts.by,
       releasedThrough,
     });

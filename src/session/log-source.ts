@@ -17,6 +17,10 @@ export class LogSource implements Source {
   readonly #limit: bigint | undefined;
   readonly #signal: AbortSignal | undefined;
   #idleAt = -1n;
+  /** The slice under way, and what slices took so far. */
+  #slice: {position: bigint; startMs: number} | undefined;
+  #busySteps = 0n;
+  #busyMs = 0;
 
   /** `limit`: stop there, though the log goes on (`--to`). */
   constructor(options: {
@@ -31,7 +35,25 @@ export class LogSource implements Source {
     this.#signal = options.signal;
   }
 
+  /** How fast this host replays this guest, as far as it has run. */
+  get stepsPerMs(): number {
+    return this.#busyMs === 0 ? 0 : Number(this.#busySteps) / this.#busyMs;
+  }
+
   async next(machine: MachineInterface, stop: Stop): Promise<Slice | SourceEnd> {
+    this.#measure(machine);
+    const next = await this.#next(machine, stop);
+    this.#slice = {position: machine.position, startMs: performance.now()};
+    return next;
+  }
+
+  #measure(machine: MachineInterface): void {
+    if (this.#slice === undefined) return;
+    this.#busySteps += machine.position - this.#slice.position;
+    this.#busyMs += performance.now() - this.#slice.startMs;
+  }
+
+  async #next(machine: MachineInterface, stop: Stop): Promise<Slice | SourceEnd> {
     this.#onProgress(machine.position);
     if (this.#queue.peek() === undefined) await breathe();
     if (this.#signal?.aborted) return 'stopped';

@@ -190,6 +190,8 @@ export class Primary {
    */
   async quiesce(): Promise<void> {
     await this.pause();
+    // Resumed before it stood still.
+    if (!this.#paused) return;
     await this.source.hold({drained: true, reached: () => this.#appendControl('quiesce')});
     await this.#durable();
   }

@@ -69,6 +69,10 @@ describe(`a hot backup, seed ${SEED} (FTVM_TEST_SEED)`, function () {
       await using pair = await Pair.start({folder, guest: 'counter'});
       const {primary, backup} = pair;
       await primary.waitFor(/line 000005/);
+      const outlook = await runFtvm(['promote', pair[asked], '--dry-run', '--json']);
+      assert.equal(outlook.exitCode, 0, outlook.stderr);
+      const {estimatedMs, stepsToGo} = JSON.parse(outlook.stdout) as {estimatedMs: number; stepsToGo: string};
+      assert.ok(estimatedMs >= 0 && BigInt(stepsToGo) >= 0n, outlook.stdout);
       const promoted = await runFtvm(['promote', pair[asked]]);
       assert.equal(promoted.exitCode, 0, promoted.stderr);
       const handedOver = await primary.exit();

@@ -77,6 +77,13 @@ export const CANARIES: readonly Canary[] = [
     plant: () => replace(LiveSource.prototype, 'hold', {value: async ({reached}: Hold) => reached()}),
   },
   {
+    name: 'a person promotes the shortest log of several',
+    faults: ['crash', 'silentCrash', 'crashAtPoint', 'arbiterAway'],
+    prepare: (network) => {
+      network.promoted = (logs) => [...logs].sort((a, b) => a.sizeBytes - b.sizeBytes).slice(0, 1);
+    },
+  },
+  {
     name: 'removing a backup consumes no generation',
     faults: ['cut', 'pause'],
     prepare: ({arbiter}) => arbiter.planted.add('removalIsFree'),

@@ -30,6 +30,8 @@ export type Host = {
   /** Its present process's name for others: names its claims, and it as a backup. */
   processName: string;
   files: Map<string, SimulatedFile>;
+  /** The log that it wrote last. */
+  logPath: string;
   listeners: Map<number, (link: Link) => void>;
   links: Set<SimulatedLink>;
   /** The control socket of its process. */
@@ -55,6 +57,8 @@ export class SimulatedNetwork {
   /** Changes what is sent: canaries plant faults here. */
   tamper: (message: Message) => Message = (message) => message;
   onKill: (host: Host) => void = () => {};
+  /** Which of the hosts' logs a person promotes when nobody can go on. */
+  promoted: (logs: readonly SimulatedFile[]) => readonly SimulatedFile[] = (logs) => logs;
   #nextId = 1;
 
   constructor(time: VirtualTime, random: Random) {
@@ -69,6 +73,7 @@ export class SimulatedNetwork {
       process: {name, state: 'running'},
       processName: '',
       files: new Map(),
+      logPath: 'log',
       listeners: new Map(),
       links: new Set(),
       control: undefined,
@@ -169,6 +174,7 @@ export class SimulatedNetwork {
         if (process.state !== 'dead') host.control = handle;
         return {close: () => {}};
       },
+      askIfRunning: async () => undefined,
       buildMachine: async (header) => ({machine: new ToyMachine(header.config.stepsPerTick), close: () => {}}),
     };
   }
@@ -181,6 +187,7 @@ export class SimulatedNetwork {
 
   #store(host: Host, process: SimulatedProcess, path: string): LogStore {
     const {time, random} = this;
+    host.logPath = path;
     const reached = (point: CrashPoint): void => this.reached(host, process, point);
     return simulatedStore({file: this.#file(host, path), time, random, process, reached});
   }

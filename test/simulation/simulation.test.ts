@@ -15,7 +15,7 @@ describe('Simulated lives', function () {
 
   it('both sides cut from each other, the arbiter reachable: exactly one lives', async () => {
     // One that is cut off is removed, or takes over: somebody always goes on.
-    assert.equal(await live(['cut', 'cutOneWay'], {firstSeed: 1}), LIVES);
+    assert.equal(await live(['cut', 'cutOneWay'], {firstSeed: 1}), 0);
   });
 
   it('the arbiter out of reach as well: both wait; it returns: exactly one lives', async () => {
@@ -23,8 +23,8 @@ describe('Simulated lives', function () {
   });
 
   it('crashes, pauses, cuts, slowness, an arbiter that is away or late, in every order', async () => {
-    const goneOn = await live(ALL_FAULTS, {firstSeed: 2001});
-    assert.ok(goneOn > LIVES / 2, `only in ${goneOn} lives somebody was left to go on`);
+    const rescued = await live(ALL_FAULTS, {firstSeed: 2001});
+    assert.ok(rescued > 0 && rescued < LIVES / 2, `in ${rescued} lives a person had to promote a log`);
   });
 
   it('the same seed gives the same life', async () => {
@@ -53,13 +53,13 @@ describe('Simulated lives', function () {
   }
 });
 
-/** Resolves to the number of lives in which somebody was left who could go on. */
+/** Resolves to the number of lives in which nobody was left who could go on, and a person promoted a log. */
 async function live(faults: readonly Fault[], {firstSeed}: {firstSeed: number}): Promise<number> {
-  let goneOn = 0;
+  let rescued = 0;
   for (let seed = firstSeed; seed < firstSeed + LIVES; seed += 1) {
-    const {violations, history, goesOn} = await simulate({seed, faults, rounds: ROUNDS});
-    if (goesOn) goneOn += 1;
+    const {violations, history, rescued: wasRescued} = await simulate({seed, faults, rounds: ROUNDS});
+    if (wasRescued) rescued += 1;
     assert.deepEqual(violations, [], `seed ${seed}, faults ${faults.join(', ')}:\n${history.join('\n')}`);
   }
-  return goneOn;
+  return rescued;
 }

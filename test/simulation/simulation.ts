@@ -4,12 +4,14 @@
 import type {FtvmError} from '../../src/errors.ts';
 import type {ControlRequest} from '../../src/host/control-socket.ts';
 import {LivePrimary, Replicating} from '../../src/replication/live-run.ts';
+import {runPromotion} from '../../src/replication/run-promotion.ts';
 import {runTail} from '../../src/replication/run-tail.ts';
 import {OutputDigest} from '../../src/session/digests.ts';
 import {powerOn} from '../../src/session/recording.ts';
 import {checkLife, readStanding} from './check-life.ts';
 import {type Fault, heal, inject} from './faults.ts';
 import {Random} from './random.ts';
+import {SimulatedFile} from './simulated-disk.ts';
 import {type Host, type Shown, SimulatedNetwork} from './simulated-world.ts';
 import {toyHeader} from './toy-header.ts';
 import {ToyMachine} from './toy-machine.ts';
@@ -29,8 +31,8 @@ export type SimulationResult = {
   violations: string[];
   lines: number;
   takeovers: number;
-  /** Whether somebody was left who could carry the guest on. */
-  goesOn: boolean;
+  /** Whether nobody was left who could carry the guest on, and a person had to promote a log. */
+  rescued: boolean;
   /** What left, in order. */
   shown: readonly Shown[];
   /** For reports: what happened when. */
@@ -76,6 +78,7 @@ class Simulation {
   /** Asks a process to end in order. */
   readonly #stops = new Map<SimulatedProcess, AbortController>();
   #shownBefore = 0;
+  #rescued = false;
   /** From then on, until the faults are over, nothing may be shown. */
   #mustWaitFromMs: number | undefined;
   /** After that, and before the faults are over, something must be shown. */
@@ -110,9 +113,10 @@ class Simulation {
       await this.#run(50 + this.#random.below(300));
       this.#restartTheDead();
     }
-    for (let elapsedMs = 0; elapsedMs < RECOVERY_MS; elapsedMs += RESUME_INTERVAL_MS) {
-      this.#ask({command: 'resume'});
-      await this.#run(RESUME_INTERVAL_MS);
+    await this.#recover();
+    if (!this.#goesOn) {
+      this.#rescue(this.#random.pick([a, b, c]));
+      await this.#recover();
     }
     this.#shownBefore = this.#network.shown.length;
     await this.#run(QUIET_MS);
@@ -122,8 +126,6 @@ class Simulation {
   async check(): Promise<SimulationResult> {
     const hosts = [...this.#network.hosts.values()];
     const {highest} = this;
-    const holder = hosts.find((host) => isAlive(host) && highest.claimant.startsWith(`${host.processName}-`));
-    const goesOn = holder !== undefined || this.#heirs.some((process) => process.state !== 'dead');
     const checked = await checkLife({
       shown: this.#network.shown,
       shownBefore: this.#shownBefore,
@@ -132,18 +134,24 @@ class Simulation {
         processName: host.processName,
         alive: isAlive(host),
         primary: isAlive(host) && host.listeners.size > 0,
-        log: host.files.get('log')?.read(0),
+        log: host.files.get(host.logPath)?.read(0),
       })),
-      goesOn,
     });
     return {
       violations: [...this.#violations, ...checked.violations],
       lines: checked.lines,
       takeovers: highest.generation - 1,
-      goesOn,
+      rescued: this.#rescued,
       shown: this.#network.shown,
       history: this.#history,
     };
+  }
+
+  /** Whether somebody is the primary, or was the backup when the last primary died. */
+  get #goesOn(): boolean {
+    const {claimant} = this.highest;
+    const holds = (host: Host): boolean => isAlive(host) && claimant.startsWith(`${host.processName}-`);
+    return [...this.#network.hosts.values()].some(holds) || this.#heirs.some(({state}) => state !== 'dead');
   }
 
   get highest(): {generation: number; claimant: string} {
@@ -157,7 +165,7 @@ class Simulation {
     this.#heirs = [...this.#network.hosts.values()]
       .filter((host) => host !== dying && isAlive(host))
       .filter((host) => {
-        const standing = readStanding(host.files.get('log')?.read(0));
+        const standing = readStanding(host.files.get(host.logPath)?.read(0));
         return standing?.generation === generation && standing.backup?.startsWith(`${host.processName} `) === true;
       })
       .map((host) => host.process);
@@ -286,6 +294,48 @@ class Simulation {
     });
   }
 
+  async #recover(): Promise<void> {
+    for (let elapsedMs = 0; elapsedMs < RECOVERY_MS; elapsedMs += RESUME_INTERVAL_MS) {
+      this.#ask({command: 'resume'});
+      await this.#run(RESUME_INTERVAL_MS);
+    }
+  }
+
+  /** A person brings the logs of all hosts to this one and promotes the longest. Who won the last generation is dead. */
+  #rescue(host: Host): void {
+    this.#rescued = true;
+    const network = this.#network;
+    const logs = [...network.hosts.values()].flatMap(({files, logPath}) => files.get(logPath) ?? []);
+    this.#retire(host);
+    network.restart(host);
+    const paths = network.promoted(logs).map((file, index) => {
+      const path = `log ${index}`;
+      const copy = new SimulatedFile();
+      copy.append(file.read(0));
+      host.files.set(path, copy);
+      return path;
+    });
+    const world = network.worldOf(host);
+    const {claimant} = this.highest;
+    this.#note(`${host.name}: a person promotes ${paths.length} logs, as ${claimant} is dead`);
+    this.#launch(host, async () => {
+      await runPromotion(world, {
+        logPaths: paths,
+        dryRun: false,
+        listen: `${host.name}:${PORT}`,
+        net: [],
+        timing: TIMING,
+        winnerDied: claimant,
+        output: undefined,
+        paths: {},
+        onProgress: () => {},
+        onLive: () => {},
+        signal: this.#stopOf(host),
+        note: (text) => this.#note(`${host.name}: ${text}`),
+      });
+    });
+  }
+
   /** Whoever runs the guest will do it; the others refuse. */
   #ask(request: ControlRequest): void {
     for (const {process, control} of this.#network.hosts.values()) {
@@ -299,7 +349,7 @@ class Simulation {
     const {claimant, generation} = this.highest;
     const primary = [...this.#network.hosts.values()].find((host) => claimant.startsWith(`${host.processName}-`));
     if (primary === undefined || !isAlive(primary)) return false;
-    const standing = readStanding(primary.files.get('log')?.read(0));
+    const standing = readStanding(primary.files.get(primary.logPath)?.read(0));
     return standing?.generation === generation && standing.backup !== undefined && !standing.paused;
   }
 

@@ -18,11 +18,11 @@ if (!Number.isSafeInteger(lives) || lives < 1 || !Number.isSafeInteger(firstSeed
 const startMs = performance.now();
 let bad = 0;
 let takeovers = 0;
-let goneOn = 0;
+let rescued = 0;
 for (let seed = firstSeed; seed < firstSeed + lives; seed += 1) {
   const life = await simulate({seed, faults: ALL_FAULTS, rounds: ROUNDS});
   takeovers += life.takeovers;
-  if (life.goesOn) goneOn += 1;
+  if (life.rescued) rescued += 1;
   if (lives === 1) process.stdout.write(`${life.history.join('\n')}\n`);
   if (life.violations.length > 0) {
     bad += 1;
@@ -32,7 +32,7 @@ for (let seed = firstSeed; seed < firstSeed + lives; seed += 1) {
   if (done % REPORT_INTERVAL === 0 || done === lives) {
     const seconds = Math.round((performance.now() - startMs) / 1000);
     process.stdout.write(
-      `${done} lives from seed ${firstSeed}, ${seconds} s: ${takeovers} generations won, ${goneOn} go on, ${bad} bad\n`,
+      `${done} lives from seed ${firstSeed}, ${seconds} s: ${takeovers} generations won, ${rescued} rescued by a person, ${bad} bad\n`,
     );
   }
 }
