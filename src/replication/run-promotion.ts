@@ -101,7 +101,10 @@ async function promoteFile(
         hint: 'ftvm replay shows the run, ftvm record starts a new one.',
       });
     }
-    if (follower.journal.ended === 'handedOver' || follower.journal.ended === 'superseded') {
+    // With an arbiter it says whether anybody has taken over from there.
+    const {ended} = follower.journal;
+    const superseded = ended === 'superseded' && options.winnerDied === undefined;
+    if (superseded || (ended === 'handedOver' && spec === null)) {
       throw new FtvmError('lostArbitration', `${options.logPath}: another log carries this guest on`, {
         hint: "Promote the backup's log.",
       });
