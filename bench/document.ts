@@ -8,7 +8,7 @@ import {formatHost} from './host-description.ts';
 import type {Report} from './report.ts';
 import {formatMarkdown} from './table.ts';
 
-const DOCUMENT = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
+export const DOCUMENT = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 const CHARTS = fileURLToPath(new URL('../docs/benchmarks/', import.meta.url));
 
 export function writeDocument({date, host, command, sections}: Report): void {
