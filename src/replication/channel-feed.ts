@@ -63,6 +63,8 @@ export class ChannelFeed implements FrameFeed {
   #syncWanted: bigint | undefined;
   #takeoverMs = GREETING_LIMIT_MS;
   #stateRequested = false;
+  /** The state comes behind the whole log: the primary must not be held back before it is here. */
+  #awaitsState = false;
   #lastHeardMs: number;
   #lastTickMs: number;
 
@@ -120,6 +122,8 @@ export class ChannelFeed implements FrameFeed {
   /** Asks for the primary's state. */
   requestState(): void {
     this.#stateRequested = true;
+    this.#awaitsState = true;
+    this.#link.resume();
     this.#link.send({kind: 'sendState'});
   }
 
@@ -211,6 +215,7 @@ export class ChannelFeed implements FrameFeed {
       case 'stateEnd':
         this.#addState({kind: 'end', table: Buffer.concat(this.#table), end: message.end});
         this.#table = [];
+        this.#awaitsState = false;
         return;
       case 'bye':
         if (message.bye.reason === 'refused') {
@@ -270,7 +275,7 @@ export class ChannelFeed implements FrameFeed {
       this.#queue.push(frame);
       this.#backlogBytes += frame.lengthBytes;
     }
-    if (this.#backlogBytes > BACKLOG_LIMIT_BYTES) this.#link.pause();
+    if (this.#backlogBytes > BACKLOG_LIMIT_BYTES && !this.#awaitsState) this.#link.pause();
     if (this.#queue.length === before) return;
     this.#acknowledge();
     this.#syncReceived();
@@ -298,7 +303,7 @@ export class ChannelFeed implements FrameFeed {
     // This process itself stood still: what the primary sent meanwhile has not been looked at yet.
     if (nowMs - this.#lastTickMs > this.#takeoverMs / 2) this.#lastHeardMs = nowMs;
     this.#lastTickMs = nowMs;
-    const paused = this.#backlogBytes > BACKLOG_LIMIT_BYTES / 2;
+    const paused = this.#backlogBytes > BACKLOG_LIMIT_BYTES / 2 && !this.#awaitsState;
     const heardMs = Math.max(this.#lastHeardMs, this.#heartbeat?.lastHeardMs ?? 0);
     if (!paused && nowMs - heardMs > this.#takeoverMs) {
       this.#finish({kind: 'lost', message: `nothing was heard for ${this.#takeoverMs} ms`});
