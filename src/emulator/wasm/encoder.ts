@@ -172,8 +172,8 @@ export class CodeWriter {
     return this;
   }
 
-  block(body: (end: Label) => void): this {
-    return this.#structured(0x02, EMPTY_BLOCK, body);
+  block(body: (end: Label) => void, result?: ValueType): this {
+    return this.#structured(0x02, result === undefined ? EMPTY_BLOCK : TYPE_CODES[result], body);
   }
 
   /** Branching to the label starts the loop again. */

@@ -1,15 +1,17 @@
 // Generates the function of a region: its blocks in structured control flow, the check of the steps left at its entry, at loop
 // heads and after calls, and its ends: jumps and calls that look up translated code where the guest goes, or return to the
-// interpreter. A region whose loops have several entries becomes one loop around a dispatch on the next block.
+// interpreter.
 
 import type {Inline} from '../isa/softfloat/inline.ts';
 import * as layout from '../layout.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
 import type {CodeWriter, Label} from './encoder.ts';
 import type {FloatUse} from './float-state.ts';
+import type {FlowBlock} from './flow-graph.ts';
 import {PAGE_MASK} from './guest-access.ts';
-import {type CodePage, deltaOf, type Region, type Step} from './region.ts';
-import {analyse, type Flow, type FlowBlock} from './region-flow.ts';
+import {KnownPages} from './known-pages.ts';
+import {type CodePage, deltaOf, endOf, type Region, type Step} from './region.ts';
+import {analyse} from './region-flow.ts';
 import {type Dirty, RegionTarget} from './region-target.ts';
 import {traitsOf} from './traits.ts';
 
@@ -37,7 +39,9 @@ export function generateRegion(region: Region, options: RegionOptions): RegionFu
 
 class RegionGenerator {
   readonly target: RegionTarget;
-  readonly #flow: Flow;
+  /** In reverse postorder. */
+  readonly #blocks: readonly FlowBlock[];
+  readonly #pages: KnownPages;
   readonly #regionType: number;
   readonly #ownIndex: number;
   /** Ends, with local pc set and registers in memory: return to the interpreter; go on in translated code if there is some. */
@@ -47,15 +51,14 @@ class RegionGenerator {
   readonly #decoded: ReadonlyMap<number, number>;
   readonly #loops = new Map<FlowBlock, Label>();
   readonly #joins = new Map<FlowBlock, Label>();
-  /** For a region that is not reducible: where the dispatch loop starts. */
-  #dispatch: Label | undefined;
 
-  constructor(flow: Flow, options: RegionOptions) {
-    this.#flow = flow;
+  constructor(blocks: readonly FlowBlock[], options: RegionOptions) {
+    this.#blocks = blocks;
+    this.#pages = new KnownPages(blocks);
     this.#decoded = new Map(options.pages.map(({delta, decoded}) => [delta, decoded]));
     this.#regionType = options.regionType;
     this.#ownIndex = options.ownIndex;
-    this.target = new RegionTarget({...options, floatUse: floatUseOf(flow)});
+    this.target = new RegionTarget({...options, floatUse: floatUseOf(blocks), pages: this.#pages});
   }
 
   get #code(): CodeWriter {
@@ -64,7 +67,7 @@ class RegionGenerator {
 
   generate(): void {
     const {target} = this;
-    const [entry] = this.#flow.blocks;
+    const [entry] = this.#blocks;
     const code = this.#code;
     // What is at the end is shared by all ways to get there.
     code.block((interrupted) => {
@@ -73,12 +76,11 @@ class RegionGenerator {
         this.#exit = exit;
         code.block((goOn) => {
           this.#goOn = goOn;
-          if (!entry.isLoopHead) this.#checkSteps(entry, {x: 0, f: 0});
+          if (entry.longestPath > 0) this.#checkSteps(entry, {x: 0, f: 0});
           target.loadDataCache();
           target.reload({x: entry.liveX, f: entry.liveF});
           target.loadFloatState();
-          if (this.#flow.isReducible) this.#tree(entry);
-          else this.#dispatchLoop();
+          this.#tree(entry);
           code.unreachable();
         });
         this.#tailCall();
@@ -118,36 +120,18 @@ class RegionGenerator {
     this.#tree(join);
   }
 
-  #dispatchLoop(): void {
-    const {blocks} = this.#flow;
-    const next = this.target.local('next', 'i32');
-    this.#code.loop((dispatch) => {
-      this.#dispatch = dispatch;
-      const labels: Label[] = [];
-      const nest = (index: number): void => {
-        this.#code.block((label) => {
-          labels[index] = label;
-          if (index > 0) nest(index - 1);
-          else this.#code.localGet(next).branchTable(labels, labels[0]);
-        });
-        this.#body(blocks[index]);
-      };
-      // Labels must be known when the table is written: they are, for the innermost block is opened last.
-      nest(blocks.length - 1);
-    });
-  }
-
   /** Goes on at an offset: within the region if it is there. */
   #goTo(from: FlowBlock, offset: number): void {
-    const next = this.#flow.byStart.get(offset);
-    if (next === undefined) return this.#exitTo(offset);
-    if (from.loop !== undefined && next.loop !== from.loop) this.target.spill(this.target.dirty);
+    const edge = from.edges.get(offset);
+    if (edge === undefined) return this.#exitTo(offset);
+    const next = edge.to;
+    const {dirty} = this.target;
+    this.target.spill({x: dirty.x & ~next.dirtyX, f: dirty.f & ~next.dirtyF});
     const delta = deltaOf(offset);
-    if (delta !== 0 && delta !== deltaOf(from.start)) this.#checkPage(delta, offset);
-    if (this.#dispatch !== undefined) {
-      this.#code.i32Const(next.index).localSet(this.target.local('next', 'i32')).branch(this.#dispatch);
-      return;
-    }
+    // Who sets `next` has checked the page that it stands for.
+    if (delta !== 0 && delta !== deltaOf(from.start) && from.end.kind !== 'dispatch') this.#checkPage(delta, offset);
+    this.target.forgetPages(this.#pages.unknownBetween(from, next));
+    if (edge.next !== undefined) this.#code.i32Const(edge.next).localSet(this.#next);
     const label = next.index <= from.index ? this.#loops.get(next) : next.isJoin ? this.#joins.get(next) : undefined;
     if (label !== undefined) this.#code.branch(label);
     else this.#tree(next);
@@ -159,11 +143,10 @@ class RegionGenerator {
     const {target} = this;
     const dirty = {x: block.dirtyX, f: block.dirtyF};
     if (block.isLoopHead) this.#checkSteps(block, dirty);
-    target.startBlock({dirty, writesBackLate: block.loop !== undefined});
+    target.startBlock(block);
     const count = block.steps.length;
     if (count > 0) this.#code.localGet(LEFT).i32Const(count).op('i32.sub').localSet(LEFT);
-    const hasLastStep = block.end.kind !== 'fall' && block.end.kind !== 'leave';
-    const plain = hasLastStep ? block.steps.slice(0, -1) : block.steps;
+    const plain = count > 0 && endOf(block.steps[count - 1]) !== undefined ? block.steps.slice(0, -1) : block.steps;
     for (const [index, step] of plain.entries()) this.#step(step, count - index);
     this.#end(block);
   }
@@ -234,6 +217,16 @@ class RegionGenerator {
         target.spill(target.dirty);
         this.#exitAt(end.at);
         return;
+      case 'dispatch':
+        for (const {next, offset, isArrival} of end.entries) {
+          code.localGet(this.#next).i32Const(next).op('i32.eq');
+          code.hint('unlikely').if(() => {
+            if (isArrival) code.i32Const(0).localSet(this.#next);
+            goTo(offset);
+          });
+        }
+        goTo(end.head);
+        return;
       case 'branch':
         target.onBranch = (condition) => {
           condition();
@@ -275,6 +268,11 @@ class RegionGenerator {
     this.#step(block.steps[block.steps.length - 1], 1);
   }
 
+  /** Where a dispatch goes on. */
+  get #next(): number {
+    return this.target.local('next', 'i32');
+  }
+
   get #pc(): number {
     return this.target.local('pc', 'i64');
   }
@@ -289,6 +287,11 @@ class RegionGenerator {
       .hint('unlikely')
       .if(() => {
         target.spill(dirty);
+        const {end} = block;
+        for (const {next, offset} of end.kind === 'dispatch' ? end.entries : []) {
+          this.#code.localGet(this.#next).i32Const(next).op('i32.eq');
+          this.#code.if(() => this.#exitAt(offset));
+        }
         this.#exitAt(block.start);
       });
   }
@@ -340,7 +343,7 @@ class RegionGenerator {
         .localGet(DEPTH)
         .hint('likely')
         .if(() => {
-          if (callee !== undefined && callee === this.#flow.blocks[0].start)
+          if (callee !== undefined && callee === this.#blocks[0].start)
             callThen(
               () => target.pushPc(0),
               () => void code.call(this.#ownIndex),
@@ -357,7 +360,7 @@ class RegionGenerator {
     code.localGet(result).localTee(this.#pc);
     target.pushPc(next);
     code.op('i64.ne').hint('unlikely').branchIf(this.#exit);
-    const follower = this.#flow.byStart.get(next);
+    const follower = block.edges.get(next)?.to;
     if (follower !== undefined) {
       target.loadDataCache();
       if (!follower.isLoopHead) this.#checkSteps(follower, {x: 0, f: 0});
@@ -421,7 +424,7 @@ function isReturn(block: FlowBlock): boolean {
   return rs1 === 1 || rs1 === 5;
 }
 
-function floatUseOf({blocks}: Flow): FloatUse {
+function floatUseOf(blocks: readonly FlowBlock[]): FloatUse {
   const use = {any: false, f32: false, f64: false};
   for (const {steps} of blocks) {
     for (const {instruction} of steps) {

@@ -2,165 +2,53 @@
 // follows (N. Ramsey, Beyond Relooper, ICFP 2022); which registers are live and which may be ahead of memory at each block;
 // and how many steps each block may take before the steps left are looked at again.
 
-import type {Block, Region} from './region.ts';
+import {
+  type FlowBlock,
+  isCall,
+  linkBlocks,
+  loopsOf,
+  reversePostorder,
+  type Structure,
+  structureOf,
+  successorsOf,
+} from './flow-graph.ts';
+import type {Region} from './region.ts';
+import {enterLoopsAtHeads} from './region-entry.ts';
 import {registersOf} from './register-use.ts';
 
-export type FlowBlock = Block & {
-  /** Index in reverse postorder. */
-  index: number;
-  successors: FlowBlock[];
-  /** Entered by a backward edge: the steps left are checked here. */
-  isLoopHead: boolean;
-  /** Entered by two forward edges or more. */
-  isJoin: boolean;
-  /** Blocks that it immediately dominates. */
-  dominated: FlowBlock[];
-  /** Steps on the longest path from here to the next check. */
-  longestPath: number;
-  /**
-   * The head of the innermost loop that it is in, if no call is in that loop. There registers are written back late; everywhere else
-   * memory is kept up to date, so that leaving costs nothing: most code runs once for each time that it is entered.
-   */
-  loop: FlowBlock | undefined;
-  /** Registers that may hold values which memory does not, at the start. */
-  dirtyX: number;
-  dirtyF: number;
-  /** Registers whose locals must be right at the start. */
-  liveX: number;
-  liveF: number;
-};
-
-export type Flow = {blocks: readonly FlowBlock[]; byStart: ReadonlyMap<number, FlowBlock>; isReducible: boolean};
-
-export function analyse(region: Region): Flow {
-  const byStart = new Map<number, FlowBlock>();
-  for (const block of region.blocks.values()) byStart.set(block.start, newFlowBlock(block));
-  for (const block of byStart.values()) {
-    for (const start of nextStarts(block)) {
-      const successor = byStart.get(start);
-      if (successor !== undefined) block.successors.push(successor);
-    }
-  }
-  const blocks = reversePostorder(byStart.get(region.entry) as FlowBlock);
-  const reached = new Map(blocks.map((block) => [block.start, block]));
-  const isReducible = findStructure(blocks);
-  if (isReducible) findLoops(blocks);
+/** The blocks in reverse postorder: the first is where the region is entered. */
+export function analyse(region: Region): FlowBlock[] {
+  const blocks = reversePostorder(enterLoopsAtHeads(linkBlocks(region)));
+  const structure = structureOf(blocks);
+  markStructure(blocks, structure);
+  markLoops(blocks, structure);
   findRegisters(blocks);
   for (const block of [...blocks].reverse()) block.longestPath = block.steps.length + longestSuccessor(block);
-  return {blocks, byStart: reached, isReducible};
-}
-
-export const isCall = ({end}: Block): boolean => end.kind === 'call' || end.kind === 'indirectCall';
-
-function newFlowBlock(block: Block): FlowBlock {
-  return {
-    ...block,
-    index: -1,
-    successors: [],
-    isLoopHead: false,
-    isJoin: false,
-    dominated: [],
-    longestPath: 0,
-    loop: undefined,
-    dirtyX: 0,
-    dirtyF: 0,
-    liveX: 0,
-    liveF: 0,
-  };
-}
-
-function nextStarts({end}: Block): number[] {
-  switch (end.kind) {
-    case 'fall':
-    case 'call':
-    case 'indirectCall':
-      return [end.next];
-    case 'branch':
-      return [end.taken, end.next];
-    case 'jump':
-      return [end.target];
-    default:
-      return [];
-  }
+  return blocks;
 }
 
 /** After a call the steps left are checked anyway, and at loop heads. */
 function longestSuccessor(block: FlowBlock): number {
   if (isCall(block)) return 0;
-  const paths = block.successors.filter((next) => !next.isLoopHead).map((next) => next.longestPath);
+  const paths = successorsOf(block)
+    .filter((next) => !next.isLoopHead)
+    .map((next) => next.longestPath);
   return Math.max(0, ...paths);
 }
 
-function reversePostorder(entry: FlowBlock): FlowBlock[] {
-  const order: FlowBlock[] = [];
-  const seen = new Set([entry]);
-  const stack = [{block: entry, next: 0}];
-  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-    const successor = top.block.successors[top.next];
-    top.next += 1;
-    if (successor === undefined) {
-      order.push(top.block);
-      stack.pop();
-    } else if (!seen.has(successor)) {
-      seen.add(successor);
-      stack.push({block: successor, next: 0});
-    }
-  }
-  order.reverse();
-  for (const [index, block] of order.entries()) block.index = index;
-  return order;
-}
-
-/** Finds loop heads, joins and dominators (Cooper, Harvey, Kennedy). Returns whether every loop is entered at its head only. */
-function findStructure(blocks: readonly FlowBlock[]): boolean {
-  const predecessors: number[][] = blocks.map(() => []);
-  for (const block of blocks) for (const next of block.successors) predecessors[next.index].push(block.index);
-  const dominator: number[] = blocks.map(() => -1);
-  dominator[0] = 0;
-  const common = (one: number, other: number): number => {
-    let [a, b] = [one, other];
-    while (a !== b) {
-      while (a > b) a = dominator[a];
-      while (b > a) b = dominator[b];
-    }
-    return a;
-  };
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (let index = 1; index < blocks.length; index += 1) {
-      const known = predecessors[index].filter((predecessor) => dominator[predecessor] >= 0);
-      const found = known.reduce(common);
-      if (dominator[index] !== found) {
-        dominator[index] = found;
-        changed = true;
-      }
-    }
-  }
-  let isReducible = true;
+function markStructure(blocks: readonly FlowBlock[], {predecessors, dominators}: Structure): void {
   for (const block of blocks) {
     const {index} = block;
     const backward = predecessors[index].filter((predecessor) => predecessor >= index);
     block.isLoopHead = backward.length > 0;
     block.isJoin = predecessors[index].length - backward.length >= 2;
-    if (backward.some((predecessor) => common(predecessor, index) !== index)) isReducible = false;
-    if (index > 0) blocks[dominator[index]].dominated.push(block);
+    if (index > 0) blocks[dominators[index]].dominated.push(block);
   }
-  return isReducible;
 }
 
 /** Marks the blocks of innermost loops without calls. */
-function findLoops(blocks: readonly FlowBlock[]): void {
-  const predecessors = new Map<FlowBlock, FlowBlock[]>(blocks.map((block) => [block, []]));
-  for (const block of blocks) for (const next of block.successors) predecessors.get(next)?.push(block);
-  for (const head of blocks) {
-    if (!head.isLoopHead) continue;
-    const body = new Set([head]);
-    const open = (predecessors.get(head) ?? []).filter((block) => block.index >= head.index);
-    for (let block = open.pop(); block !== undefined; block = open.pop()) {
-      if (body.has(block)) continue;
-      body.add(block);
-      open.push(...(predecessors.get(block) ?? []));
-    }
+function markLoops(blocks: readonly FlowBlock[], structure: Structure): void {
+  for (const [head, body] of loopsOf(blocks, structure)) {
     const isInnermost = ![...body].some((block) => block !== head && block.isLoopHead);
     if (isInnermost && ![...body].some(isCall)) for (const block of body) block.loop = head;
   }
@@ -181,20 +69,37 @@ function effectsOf(block: FlowBlock): Effects {
 }
 
 /**
- * Any block may be left early, with every register in memory. So what is ahead of memory on some path counts as used: on the
- * other paths its local must hold what memory holds. Calls find everything in memory, and what follows them loads anew.
+ * Within an innermost loop a register is ahead of memory from one block to the next if it is used there before it is set again: what
+ * else was set is written back at the block's end. Any block may be left early, with every register in memory. So what is ahead of
+ * memory on some path counts as used: on the other paths its local must hold what memory holds. Calls find everything in memory, and
+ * what follows them loads anew.
  */
 function findRegisters(blocks: readonly FlowBlock[]): void {
   const effects = blocks.map(effectsOf);
+  const wanted = blocks.map(({index}) => ({x: effects[index].usesX, f: effects[index].usesF}));
+  const inLoop = (block: FlowBlock): FlowBlock[] =>
+    block.loop === undefined ? [] : successorsOf(block).filter((next) => next.loop === block.loop);
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const block of [...blocks].reverse()) {
+      const own = wanted[block.index];
+      const {definesX, definesF} = effects[block.index];
+      for (const {index} of inLoop(block)) {
+        const x = own.x | (wanted[index].x & ~definesX);
+        const f = own.f | (wanted[index].f & ~definesF);
+        changed ||= x !== own.x || f !== own.f;
+        own.x = x;
+        own.f = f;
+      }
+    }
+  }
   for (let changed = true; changed; ) {
     changed = false;
     for (const block of blocks) {
-      if (block.loop === undefined) continue;
       const {definesX, definesF} = effects[block.index];
-      for (const next of block.successors) {
-        if (next.loop !== block.loop) continue;
-        const dirtyX = next.dirtyX | block.dirtyX | definesX;
-        const dirtyF = next.dirtyF | block.dirtyF | definesF;
+      for (const next of inLoop(block)) {
+        const dirtyX = next.dirtyX | ((block.dirtyX | definesX) & wanted[next.index].x);
+        const dirtyF = next.dirtyF | ((block.dirtyF | definesF) & wanted[next.index].f);
         changed ||= dirtyX !== next.dirtyX || dirtyF !== next.dirtyF;
         next.dirtyX = dirtyX;
         next.dirtyF = dirtyF;
@@ -207,7 +112,7 @@ function findRegisters(blocks: readonly FlowBlock[]): void {
       const {usesX, usesF, definesX, definesF} = effects[block.index];
       let [liveX, liveF] = [0, 0];
       if (!isCall(block)) {
-        for (const next of block.successors) {
+        for (const next of successorsOf(block)) {
           liveX |= next.liveX;
           liveF |= next.liveF;
         }

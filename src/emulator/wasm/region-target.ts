@@ -14,8 +14,11 @@ import type {Inline} from '../isa/softfloat/inline.ts';
 import * as layout from '../layout.ts';
 import {CodeWriter, type Label} from './encoder.ts';
 import {type FloatUse, FS_DIRTY, pushSafe} from './float-state.ts';
-import {LOADS, PAGE_MASK, STORES, sizeOf, typedAs} from './guest-access.ts';
+import type {FlowBlock} from './flow-graph.ts';
+import {LOADS, STORES, sizeOf, typedAs} from './guest-access.ts';
+import type {KnownPages, PagePlan} from './known-pages.ts';
 import {lowerExpr, lowerStatements, type Push, type Target} from './lower.ts';
+import {accessRam, type RamAccess, type RamOutcome} from './ram-access.ts';
 import type {Step} from './region.ts';
 import {registersOf} from './register-use.ts';
 import {ACCESS_KINDS, SYSTEM_ACTIONS} from './slot.ts';
@@ -45,6 +48,8 @@ export class RegionTarget implements Target {
   readonly #functions: ReadonlyMap<string, number>;
   readonly #inline: ReadonlyMap<string, Inline>;
   readonly #floatUse: FloatUse;
+  readonly #pages: KnownPages;
+  #plans: ReadonlyMap<Step, PagePlan> | undefined;
   #isInlining = false;
   readonly #named = new Map<string, number>();
   #present: Present | undefined;
@@ -67,7 +72,9 @@ export class RegionTarget implements Target {
     functions: ReadonlyMap<string, number>;
     inline: ReadonlyMap<string, Inline>;
     floatUse: FloatUse;
+    pages: KnownPages;
   }) {
+    this.#pages = options.pages;
     this.#functions = options.functions;
     this.#inline = options.inline;
     this.#floatUse = options.floatUse;
@@ -84,10 +91,11 @@ export class RegionTarget implements Target {
     return index;
   }
 
-  /** `writesBackLate`: registers go to memory only where the region is left; else also at once. */
-  startBlock({dirty, writesBackLate}: {dirty: Dirty; writesBackLate: boolean}): void {
-    this.dirty = {...dirty};
-    this.#writesBackLate = writesBackLate;
+  /** In innermost loops registers go to memory only where the region is left; else also at once. */
+  startBlock(block: FlowBlock): void {
+    this.dirty = {x: block.dirtyX, f: block.dirtyF};
+    this.#writesBackLate = block.loop !== undefined;
+    this.#plans = this.#pages.plansOf(block);
     this.#floatingPoint = 'unknown';
     this.#singles.clear();
   }
@@ -233,40 +241,39 @@ export class RegionTarget implements Target {
   guestLoad(access: GuestAccess, address: Push): void {
     const {code} = this;
     const value = typedAs(access);
-    this.#cacheHit({sizeBytes: sizeOf(access), cache: layout.TLB_READ, address});
-    code.hint('likely').if(
-      () => {
-        this.#hostAddress(layout.TLB_READ);
-        code.memory(LOADS[access]);
+    this.#accessRam(
+      {sizeBytes: sizeOf(access), cache: layout.TLB_READ, address, result: value.type},
+      {
+        found: () => code.memory(LOADS[access]),
+        missed: () => {
+          this.#pushPlace();
+          code.localGet(this.#address).i32Const(ACCESS_KINDS[access]).call(this.functionIndex('loadSlow'));
+          this.#leaveIf();
+          code.i32Const(0).memory(value.load, layout.VALUE);
+        },
       },
-      () => {
-        this.#pushPlace();
-        code.localGet(this.#address).i32Const(ACCESS_KINDS[access]).call(this.functionIndex('loadSlow'));
-        this.#leaveIf();
-        code.i32Const(0).memory(value.load, layout.VALUE);
-      },
-      value.type,
     );
   }
 
   guestStore(access: GuestAccess, address: Push, value: Push): void {
     const {code} = this;
-    this.#cacheHit({sizeBytes: sizeOf(access), cache: layout.TLB_WRITE, address});
-    code.hint('likely').if(
-      () => {
-        this.#hostAddress(layout.TLB_WRITE);
-        value();
-        code.memory(STORES[access]);
-      },
-      () => {
-        this.#pushPlace();
-        code.localGet(this.#address);
-        value();
-        if (access === 'f32') code.op('i32.reinterpret_f32').op('i64.extend_i32_u');
-        if (access === 'f64') code.op('i64.reinterpret_f64');
-        // Bits 8 and up: the instruction's length, for a store that is done and must be left.
-        code.i32Const(ACCESS_KINDS[access] | (this.#step.lengthBytes << 8)).call(this.functionIndex('storeSlow'));
-        this.#leaveIf();
+    this.#accessRam(
+      {sizeBytes: sizeOf(access), cache: layout.TLB_WRITE, address},
+      {
+        found: () => {
+          value();
+          code.memory(STORES[access]);
+        },
+        missed: () => {
+          this.#pushPlace();
+          code.localGet(this.#address);
+          value();
+          if (access === 'f32') code.op('i32.reinterpret_f32').op('i64.extend_i32_u');
+          if (access === 'f64') code.op('i64.reinterpret_f64');
+          // Bits 8 and up: the instruction's length, for a store that is done and must be left.
+          code.i32Const(ACCESS_KINDS[access] | (this.#step.lengthBytes << 8)).call(this.functionIndex('storeSlow'));
+          this.#leaveIf();
+        },
       },
     );
   }
@@ -274,24 +281,22 @@ export class RegionTarget implements Target {
   atomicAddress(sizeBytes: 4 | 8, intent: 'read' | 'write', address: Push): void {
     const {code} = this;
     const cache = intent === 'write' ? layout.TLB_WRITE : layout.TLB_READ;
-    this.#cacheHit({sizeBytes, cache, address});
-    code.hint('likely').if(
-      () => {
-        this.#hostAddress(cache);
-        code.i32Const(layout.RAM).op('i32.sub');
+    this.#accessRam(
+      {sizeBytes, cache, address, result: 'i32'},
+      {
+        found: () => code.i32Const(layout.RAM).op('i32.sub'),
+        missed: () => {
+          const offset = this.local('scratch', 'i32');
+          this.#pushPlace();
+          code
+            .localGet(this.#address)
+            .i32Const(sizeBytes)
+            .i32Const(intent === 'write' ? 1 : 0);
+          code.call(this.functionIndex('atomicSlow')).localTee(offset).i32Const(-1).op('i32.eq');
+          this.#leaveIf();
+          code.localGet(offset);
+        },
       },
-      () => {
-        const offset = this.local('scratch', 'i32');
-        this.#pushPlace();
-        code
-          .localGet(this.#address)
-          .i32Const(sizeBytes)
-          .i32Const(intent === 'write' ? 1 : 0);
-        code.call(this.functionIndex('atomicSlow')).localTee(offset).i32Const(-1).op('i32.eq');
-        this.#leaveIf();
-        code.localGet(offset);
-      },
-      'i32',
     );
   }
 
@@ -377,10 +382,6 @@ export class RegionTarget implements Target {
     return this.local('address', 'i64');
   }
 
-  get #entry(): number {
-    return this.local('entry', 'i32');
-  }
-
   #x(register: number): number {
     return this.local(`x${register}`, 'i64');
   }
@@ -443,26 +444,21 @@ export class RegionTarget implements Target {
     this.#singles.set(register, 'from');
   }
 
-  /** Pushes whether the cache holds the address's page and the access is aligned. */
-  #cacheHit({sizeBytes, cache, address}: {sizeBytes: number; cache: number; address: Push}): void {
-    const {code} = this;
-    address();
-    code
-      .localTee(this.#address)
-      .op('i32.wrap_i64')
-      .i32Const(8)
-      .op('i32.shr_u')
-      .i32Const((layout.TLB_ENTRIES - 1) << 4)
-      .op('i32.and');
-    code.localGet(this.dataCache).op('i32.add').localTee(this.#entry).memory('i64.load', cache);
-    code
-      .localGet(this.#address)
-      .i64Const(PAGE_MASK | BigInt(sizeBytes - 1))
-      .op('i64.and')
-      .op('i64.eq');
+  #accessRam(access: Omit<RamAccess, 'plan' | 'dataCache'>, outcome: RamOutcome): void {
+    const plan = this.#plans?.get(this.#step);
+    const missed = (): void => {
+      outcome.missed();
+      if (plan !== undefined) this.forgetPages([plan.key, ...plan.kept]);
+    };
+    accessRam(this, {...access, plan, dataCache: this.dataCache}, {...outcome, missed});
   }
 
-  /** V8 drops it where no access follows. */
+  /** The locals of these keys are no page's: -1 is no page's address. */
+  forgetPages(keys: readonly string[]): void {
+    for (const key of keys) this.code.i64Const(-1n).localSet(this.local(`page.${key}`, 'i64'));
+  }
+
+  /** V8 drops the load where no access follows. */
   loadDataCache(): void {
     this.code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(this.dataCache);
   }
@@ -470,15 +466,6 @@ export class RegionTarget implements Target {
   /** The local that holds DATA_CACHE, which CSR accesses (mstatus.SUM) change, and what is called. */
   get dataCache(): number {
     return this.local('dataCache', 'i32');
-  }
-
-  #hostAddress(cache: number): void {
-    this.code
-      .localGet(this.#address)
-      .op('i32.wrap_i64')
-      .localGet(this.#entry)
-      .memory('i32.load', cache + 8)
-      .op('i32.add');
   }
 
   /** Pushes pc and the steps left behind the present step, for a slow path. */

@@ -124,7 +124,7 @@ function isInterpreters({statements}: Instruction): boolean {
 }
 
 /** What a step that ends a block does; undefined for the others. */
-function endOf({offset, instruction, word, lengthBytes}: Step): BlockEnd | undefined {
+export function endOf({offset, instruction, word, lengthBytes}: Step): BlockEnd | undefined {
   const next = offset + lengthBytes;
   const linked = ((word >>> 7) & 31) !== 0;
   const {name, format} = instruction;

@@ -12,9 +12,13 @@ export type Traits = {
   readonly writesFloat: boolean;
   readonly isBranch: boolean;
   readonly isCsr: boolean;
+  /** It goes to the hart. */
+  readonly isSystem: boolean;
   /** Calls functions or goes through the slow path for atomics: it lives outside the interpreter's main loop, which stays small. */
   readonly isCold: boolean;
   readonly usesFloatingPoint: boolean;
+  /** Whether it reads guest memory only, or may write it; the address is rs1 and a constant. */
+  readonly accessesMemory: 'read' | 'write' | undefined;
   /** It makes mstatus.FS dirty: it writes an FP register, or may accrue exceptions. */
   readonly dirtiesFloatingPoint: boolean;
 };
@@ -38,6 +42,7 @@ function examine(instruction: Instruction): Traits {
     if (Array.isArray(value)) value.forEach(visit);
     if (typeof value !== 'object' || value === null) return;
     if ('kind' in value && typeof value.kind === 'string') kinds.add(value.kind);
+    if ('intent' in value && value.intent === 'write') kinds.add('atomicWrite');
     if ('operand' in value) operands.add(value.operand as OperandName);
     if ('callee' in value) callees.add(value.callee as string);
     Object.values(value).forEach(visit);
@@ -53,7 +58,14 @@ function examine(instruction: Instruction): Traits {
     writesFloat,
     isBranch: kinds.has('branch'),
     isCsr: first?.kind === 'system' && first.action === 'csr',
+    isSystem: first?.kind === 'system',
     isCold: callees.size > 0 || kinds.has('atomicAddress'),
+    accessesMemory:
+      kinds.has('guestStore') || kinds.has('atomicWrite')
+        ? 'write'
+        : kinds.has('guestLoad') || kinds.has('atomicAddress')
+          ? 'read'
+          : undefined,
     usesFloatingPoint: writesFloat || readsFloat,
     dirtiesFloatingPoint: writesFloat || callees.size > 0,
   };
