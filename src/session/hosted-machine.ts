@@ -11,10 +11,11 @@ import {fusesMultiplyAdd} from '../host/fused-multiply-add.ts';
 import type {Work} from './translation-worker.ts';
 
 /**
- * Visits of a place before it is translated. Compiling a region costs about a millisecond of CPU time, interpreting it once some
- * hundred nanoseconds. A boot of Debian, which runs most of its code a few times, decides: with 200 it takes twice as long.
+ * Visits of a place before it is translated. Generating, compiling and optimising a region costs some ten milliseconds of CPU time,
+ * interpreting it once some hundred nanoseconds. What runs most of its code a few thousand times decides: with 5000, Debian's boot
+ * and a short pipeline in its shell take a quarter more CPU time, and forks and execs two fifths more.
  */
-const THRESHOLD = 5000;
+const THRESHOLD = 40_000;
 /** Steps between two looks at the worker: a replay's slices may be long. */
 const SERVE_STEPS = 4_000_000n;
 /** Regions in one module. */

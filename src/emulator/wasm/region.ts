@@ -41,8 +41,11 @@ export type CodePage = {delta: number; bytes: Uint8Array; decoded: number};
 /** Which page an offset lies on. */
 export const deltaOf = (offset: number): number => Math.floor(offset / PAGE_BYTES);
 
-/** More instructions than this are left to regions of their own: compile time grows faster than the code does. */
-const STEP_LIMIT = 800;
+/**
+ * More instructions than this are left to regions of their own. Large functions are entered in many places, each of which is a region
+ * with much of the same code: with 800, a boot of Debian spends twice the time in V8's optimising compiler, and no program gains.
+ */
+const STEP_LIMIT = 300;
 
 /** The region that starts at `entry`, or undefined when its first instruction is the interpreter's. */
 export function findRegion(pages: readonly CodePage[], entry: number): Region | undefined {
