@@ -34,6 +34,9 @@ export const VALUE = 0x810;
 export const TIMERS = 0x820;
 /** One decoded slot for an instruction that is decoded anew each time. */
 export const REFETCH_SLOT = 0x818;
+/** The interpreter's present page. i32: offset of its decoded form; i64: its virtual address. */
+export const PAGE = 0x828;
+export const PAGE_ADDRESS = 0x830;
 
 /**
  * Translation caches (software TLBs): for reading, for writing and a write cache of TLB_ENTRIES entries of 16 bytes

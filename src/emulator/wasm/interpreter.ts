@@ -13,36 +13,20 @@ import {ACCESS_KINDS, OPERATION, SYSTEM_ACTIONS} from './slot.ts';
 import {SlotTarget} from './slot-target.ts';
 import {CALL_DEPTH} from './translated-code.ts';
 
-/** Locals of `run`. */
+/** Locals of `run`. What only some instructions need (page, caches) stays in memory: fewer locals have to live from one to the next. */
 const RUN = {
   left: 0,
   slot: 1,
   word: 2,
-  page: 3,
-  cache: 4,
-  entry: 5,
-  bits: 6,
-  pageAddress: 7,
-  pc: 8,
-  address: 9,
+  entry: 3,
+  bits: 4,
+  pc: 5,
+  address: 6,
   /** Whether the place where a page was entered may start translated code: not where a slice happens to start. */
-  head: 10,
-  before: 11,
+  head: 7,
+  before: 8,
 } as const;
-export const RUN_LOCALS: readonly ValueType[] = [
-  'i32',
-  'i32',
-  'i32',
-  'i32',
-  'i32',
-  'i32',
-  'i64',
-  'i64',
-  'i64',
-  'i64',
-  'i32',
-  'i32',
-];
+export const RUN_LOCALS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64', 'i32', 'i32'];
 
 const PAGE_SLOT_BYTES = layout.SLOTS_PER_PAGE * layout.SLOT_BYTES;
 
@@ -83,7 +67,6 @@ export class InterpreterTarget extends SlotTarget implements Target {
     code.loop((reload) => {
       this.#reload = reload;
       code.i32Const(0).memory('i64.load', layout.PC).localSet(RUN.pc);
-      code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(RUN.cache);
       this.#fill();
       code.loop((redirect) => {
         this.#redirect = redirect;
@@ -115,19 +98,31 @@ export class InterpreterTarget extends SlotTarget implements Target {
   /** At a place that may start translated code: calls it if it is there, else counts the visit. */
   #enterTranslated(threshold: number, regionType: number): void {
     const {code} = this;
-    code.localGet(RUN.page).localGet(RUN.slot).localGet(RUN.page).op('i32.sub').i32Const(1).op('i32.shr_u');
+    code
+      .i32Const(0)
+      .memory('i32.load', layout.PAGE)
+      .localGet(RUN.slot)
+      .i32Const(0)
+      .memory('i32.load', layout.PAGE)
+      .op('i32.sub')
+      .i32Const(1)
+      .op('i32.shr_u');
     code.op('i32.add').localTee(RUN.entry).memory('i32.load', layout.ENTRIES).localTee(RUN.word);
     code
       .i32Const(0)
       .op('i32.gt_s')
       .if(
         () => {
-          code.localGet(RUN.left).localTee(RUN.before).i32Const(CALL_DEPTH).localGet(RUN.pageAddress);
+          code
+            .localGet(RUN.left)
+            .localTee(RUN.before)
+            .i32Const(CALL_DEPTH)
+            .i32Const(0)
+            .memory('i64.load', layout.PAGE_ADDRESS);
           code.localGet(RUN.word).callIndirect(regionType);
           code.i64Const(-2n).op('i64.and').localSet(RUN.pc);
           code.localTee(RUN.left).localGet(RUN.before).op('i32.ne');
           code.if(() => {
-            code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(RUN.cache);
             code.branch(this.#redirect);
           });
         },
@@ -148,7 +143,8 @@ export class InterpreterTarget extends SlotTarget implements Target {
               code.if(() => {
                 code
                   .localGet(RUN.slot)
-                  .localGet(RUN.pageAddress)
+                  .i32Const(0)
+                  .memory('i64.load', layout.PAGE_ADDRESS)
                   .i64Const(12n)
                   .op('i64.shr_u')
                   .op('i32.wrap_i64')
@@ -184,14 +180,16 @@ export class InterpreterTarget extends SlotTarget implements Target {
       .localGet(RUN.pc)
       .i64Const(PAGE_MASK)
       .op('i64.and')
-      .localTee(RUN.pageAddress)
+      .localTee(RUN.address)
       .op('i64.ne')
       .if(() => {
         this.#store64(layout.PC, () => code.localGet(RUN.pc));
         this.#store32(layout.LEFT, () => code.localGet(RUN.left));
         code.call(this.functionIndex('fetch')).branch(this.#reload);
       });
-    code.localGet(RUN.entry).memory('i32.load', 8).localTee(RUN.page);
+    this.#store64(layout.PAGE_ADDRESS, () => code.localGet(RUN.address));
+    this.#store32(layout.PAGE, () => code.localGet(RUN.entry).memory('i32.load', 8));
+    code.i32Const(0).memory('i32.load', layout.PAGE);
     code
       .localGet(RUN.pc)
       .op('i32.wrap_i64')
@@ -349,8 +347,15 @@ export class InterpreterTarget extends SlotTarget implements Target {
       case 'rm':
         return this.roundingMode(RUN.entry);
       case 'nextPc':
-        code.localGet(RUN.slot).localGet(RUN.page).op('i32.sub').i32Const(2).op('i32.shr_u').op('i64.extend_i32_u');
-        code.localGet(RUN.pageAddress).op('i64.add');
+        code
+          .localGet(RUN.slot)
+          .i32Const(0)
+          .memory('i32.load', layout.PAGE)
+          .op('i32.sub')
+          .i32Const(2)
+          .op('i32.shr_u')
+          .op('i64.extend_i32_u');
+        code.i32Const(0).memory('i64.load', layout.PAGE_ADDRESS).op('i64.add');
         return;
       case 'pc':
         this.operand('nextPc');
@@ -366,7 +371,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
     code.if(() => {
       this.immediate();
       code.op('i32.wrap_i64').i32Const(2).op('i32.shl').localGet(RUN.slot).op('i32.add').localTee(RUN.slot);
-      code.localGet(RUN.page).op('i32.sub').i32Const(PAGE_SLOT_BYTES).op('i32.lt_u');
+      code.i32Const(0).memory('i32.load', layout.PAGE).op('i32.sub').i32Const(PAGE_SLOT_BYTES).op('i32.lt_u');
       if (this.#translator === undefined) {
         code.branchIf(this.#next);
       } else if (this.#instruction?.name === 'jal') {
@@ -378,8 +383,15 @@ export class InterpreterTarget extends SlotTarget implements Target {
           code.i64Const(0n).op('i64.lt_s').branchIf(this.#head).branch(this.#next);
         });
       }
-      code.localGet(RUN.slot).localGet(RUN.page).op('i32.sub').i32Const(2).op('i32.shr_s').op('i64.extend_i32_s');
-      code.localGet(RUN.pageAddress).op('i64.add').localSet(RUN.pc).branch(this.#redirect);
+      code
+        .localGet(RUN.slot)
+        .i32Const(0)
+        .memory('i32.load', layout.PAGE)
+        .op('i32.sub')
+        .i32Const(2)
+        .op('i32.shr_s')
+        .op('i64.extend_i32_s');
+      code.i32Const(0).memory('i64.load', layout.PAGE_ADDRESS).op('i64.add').localSet(RUN.pc).branch(this.#redirect);
     });
   }
 
@@ -388,7 +400,8 @@ export class InterpreterTarget extends SlotTarget implements Target {
     target();
     code
       .localTee(RUN.pc)
-      .localGet(RUN.pageAddress)
+      .i32Const(0)
+      .memory('i64.load', layout.PAGE_ADDRESS)
       .op('i64.xor')
       .i64Const(12n)
       .op('i64.shr_u')
@@ -396,7 +409,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
       .if(
         () => {
           code.localGet(RUN.pc).op('i32.wrap_i64').i32Const(0xfff).op('i32.and').i32Const(2).op('i32.shl');
-          code.localGet(RUN.page).op('i32.add').localSet(RUN.slot).branch(this.#head);
+          code.i32Const(0).memory('i32.load', layout.PAGE).op('i32.add').localSet(RUN.slot).branch(this.#head);
         },
         () => code.branch(this.#redirect),
       );
@@ -451,7 +464,6 @@ export class InterpreterTarget extends SlotTarget implements Target {
       .call(this.functionIndex('interpretSystem'))
       .if(() => this.leave());
     this.#fill();
-    code.i32Const(0).memory('i32.load', layout.DATA_CACHE).localSet(RUN.cache);
   }
 
   /** Pushes whether the cache holds the address's page and the access does not leave it: misaligned ones miss too. */
@@ -465,7 +477,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
       .op('i32.shr_u')
       .i32Const((layout.TLB_ENTRIES - 1) << 4)
       .op('i32.and');
-    code.localGet(RUN.cache).op('i32.add').localTee(RUN.entry).memory('i64.load', cache);
+    code.i32Const(0).memory('i32.load', layout.DATA_CACHE).op('i32.add').localTee(RUN.entry).memory('i64.load', cache);
     code
       .localGet(RUN.address)
       .i64Const(PAGE_MASK | BigInt(sizeOf(access) - 1))
