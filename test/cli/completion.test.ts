@@ -34,7 +34,7 @@ describe('completion in bash', () => {
   it('knows commands, topics and flags', () => {
     for (const command of ['record', 'replay', 'tail', 'promote', 'dump', 'demo', 'diff-state', 'status', 'guest'])
       assert.ok(complete('').includes(command), command);
-    assert.deepEqual(complete('re'), ['record', 'replay']);
+    assert.deepEqual(complete('re'), ['record', 'replay', 'resume']);
     assert.deepEqual(complete('guest', ''), ['build', 'list']);
     assert.deepEqual(complete('guest', 'build', ''), ['debian']);
     assert.deepEqual(complete('record', '--li'), ['--listen']);
