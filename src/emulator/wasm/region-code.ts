@@ -378,35 +378,42 @@ class RegionGenerator {
     code.hint('likely').if(then);
   }
 
-  /** Finds translated code at local pc by the fetch cache; `then` has its table index in local entry, and must not fall through. */
+  /** Finds translated code at local pc, on the entry's page or by the fetch cache; `then` has its table index in local entry, and must not fall through. */
   #lookUp(then: () => void): void {
     const code = this.#code;
+    const pc = this.#pc;
     const line = this.target.local('line', 'i32');
-    code.i32Const(0).memory('i32.load', layout.FETCH_CACHE);
-    code
-      .localGet(this.#pc)
-      .op('i32.wrap_i64')
-      .i32Const(8)
-      .op('i32.shr_u')
-      .i32Const((layout.TLB_ENTRIES - 1) << 4)
-      .op('i32.and');
-    code.op('i32.add').localTee(line).memory('i64.load');
-    this.#pushPage();
-    code
-      .op('i64.eq')
-      .hint('likely')
-      .if(() => {
-        code.localGet(line).memory('i32.load', 8);
+    /** Pushes twice the offset in the page: an entry takes 4 bytes for each halfword. */
+    const pushOffset = (): void =>
+      void code.localGet(pc).op('i32.wrap_i64').i32Const(0xffe).op('i32.and').i32Const(1).op('i32.shl');
+    code.block((notFound) => {
+      code.block((found) => {
+        code.block((elsewhere) => {
+          code.localGet(pc);
+          this.target.pushPc(0);
+          code.op('i64.xor').i64Const(PAGE_MASK).op('i64.and').i64Const(0n).op('i64.ne').branchIf(elsewhere);
+          pushOffset();
+          code
+            .memory('i32.load', (this.#decoded.get(0) ?? 0) + layout.ENTRIES)
+            .localSet(this.#entry)
+            .branch(found);
+        });
+        code.i32Const(0).memory('i32.load', layout.FETCH_CACHE);
+        code.localGet(pc).op('i32.wrap_i64').i32Const(8).op('i32.shr_u');
         code
-          .localGet(this.#pc)
-          .op('i32.wrap_i64')
-          .i32Const(0xffe)
+          .i32Const((layout.TLB_ENTRIES - 1) << 4)
           .op('i32.and')
-          .i32Const(1)
-          .op('i32.shl')
-          .op('i32.add');
-        code.memory('i32.load', layout.ENTRIES).localTee(this.#entry).i32Const(0).op('i32.gt_s').if(then);
+          .op('i32.add')
+          .localTee(line)
+          .memory('i64.load');
+        this.#pushPage();
+        code.op('i64.ne').hint('unlikely').branchIf(notFound);
+        code.localGet(line).memory('i32.load', 8);
+        pushOffset();
+        code.op('i32.add').memory('i32.load', layout.ENTRIES).localSet(this.#entry);
       });
+      code.localGet(this.#entry).i32Const(0).op('i32.gt_s').if(then);
+    });
   }
 
   #pushPage(): void {
