@@ -65,17 +65,40 @@ export class ControlServer {
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     let received = '';
-    socket.setEncoding('utf8');
-    socket.on('data', (text: string) => {
-      received += text;
-      if (received.length > LINE_LIMIT_BYTES) socket.destroy();
+    // One request after the other, and nothing more is read before its answer has left: who reads no answers must not fill our memory.
+    const answerLines = async (): Promise<void> => {
+      socket.pause();
       for (let end = received.indexOf('\n'); end >= 0; end = received.indexOf('\n')) {
         const line = received.slice(0, end);
         received = received.slice(end + 1);
-        void answer(line, handle).then((reply) => socket.write(`${JSON.stringify(reply)}\n`));
+        const reply = await answer(line, handle);
+        if (socket.destroyed) return;
+        if (!socket.write(`${JSON.stringify(reply)}\n`)) await drained(socket);
       }
+      if (received.length > LINE_LIMIT_BYTES) refuse(socket, `a request has at most ${LINE_LIMIT_BYTES} bytes`);
+      else socket.resume();
+    };
+    socket.setEncoding('utf8');
+    socket.on('data', (text: string) => {
+      received += text;
+      void answerLines();
     });
   }
+}
+
+/** Resolves when what was written has left, or never will. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.on('drain', done).on('close', done);
+  });
+}
+
+function refuse(socket: Socket, message: string): void {
+  socket.end(`${JSON.stringify({ok: false, message})}\n`, () => socket.destroy());
 }
 
 /** Takes the name, which only one process can; resolves to what prevented it. */

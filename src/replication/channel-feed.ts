@@ -2,7 +2,8 @@
 // goes on while the machine replays: acknowledged is what was received, not what was executed (paper 2.2).
 
 import {FtvmError} from '../errors.ts';
-import {PREAMBLE_BYTES} from '../logformat/limits.ts';
+import {FRAME_OVERHEAD_BYTES} from '../logformat/frame.ts';
+import {MAX_PAYLOAD_BYTES, PREAMBLE_BYTES} from '../logformat/limits.ts';
 import {type LogFrame, LogReader} from '../logformat/log-reader.ts';
 import type {Advance} from '../logformat/record.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
@@ -10,7 +11,7 @@ import type {FrameFeed} from '../session/record-queue.ts';
 import {Wakeup} from '../session/wakeup.ts';
 import type {Heartbeat, HeartbeatSocket} from './heartbeat.ts';
 import type {Link} from './link.ts';
-import {CHANNEL_PROTOCOL, type Message, type StateEnd, type Welcome} from './messages.ts';
+import {CHANNEL_PROTOCOL, MAX_CHUNK_BYTES, type Message, type StateEnd, type Welcome} from './messages.ts';
 
 /** Received and not yet replayed: beyond it the primary's side is left to fill. */
 const BACKLOG_LIMIT_BYTES = 64 << 20;
@@ -20,6 +21,11 @@ const REPORT_INTERVAL_MS = 20;
 const GREETING_LIMIT_MS = 10_000;
 /** The part of a state that is not pages: registers, devices, queues. */
 const TABLE_LIMIT_BYTES = 64 << 20;
+/** What can be there of a frame that is not whole: the first comes behind the preamble. */
+const UNWRITTEN_LIMIT_BYTES = PREAMBLE_BYTES + MAX_PAYLOAD_BYTES + FRAME_OVERHEAD_BYTES;
+
+/** What a primary may say before its greeting: its heartbeats know no order. */
+const EARLY_KINDS: ReadonlySet<Message['kind']> = new Set(['welcome', 'heartbeat', 'bye']);
 
 /** Why the channel ended: a farewell with its reason, or the primary is lost. */
 export type ChannelEnd = {kind: 'bye'; reason: string} | {kind: 'lost'; message: string};
@@ -55,15 +61,16 @@ export class ChannelFeed implements FrameFeed {
   #advancedTo = 0n;
   #state: StatePart[] = [];
   #table: Uint8Array[] = [];
+  #tableBytes = 0;
   readonly #stateWakeup = new Wakeup();
   #failure: unknown;
   #end: ChannelEnd | undefined;
   #draining = false;
   /** The last record that the primary wants on this side's disk. */
   #syncWanted: bigint | undefined;
+  #syncing = false;
   #takeoverMs = GREETING_LIMIT_MS;
-  #stateRequested = false;
-  /** The state comes behind the whole log: the primary must not be held back before it is here. */
+  /** From the request to the state's end. It comes behind the whole log: the primary must not be held back before it is here. */
   #awaitsState = false;
   #lastHeardMs: number;
   #lastTickMs: number;
@@ -77,7 +84,7 @@ export class ChannelFeed implements FrameFeed {
     this.#welcome.promise.catch(() => {});
     link.start({
       message: (message) => this.#receive(message),
-      drained: () => {},
+      drained: () => this.#acknowledge(),
       closed: (reason) => this.#finish({kind: 'lost', message: reason}),
     });
     const {name, eligible} = parts;
@@ -121,7 +128,6 @@ export class ChannelFeed implements FrameFeed {
 
   /** Asks for the primary's state. */
   requestState(): void {
-    this.#stateRequested = true;
     this.#awaitsState = true;
     this.#link.resume();
     this.#link.send({kind: 'sendState'});
@@ -185,6 +191,8 @@ export class ChannelFeed implements FrameFeed {
   }
 
   #handle(message: Message): void {
+    if (this.#heartbeat === undefined && !EARLY_KINDS.has(message.kind))
+      throw new FtvmError('network', `the primary sent a ${message.kind} message before a greeting`);
     switch (message.kind) {
       case 'welcome':
         this.#greet(message.welcome);
@@ -215,6 +223,7 @@ export class ChannelFeed implements FrameFeed {
       case 'stateEnd':
         this.#addState({kind: 'end', table: Buffer.concat(this.#table), end: message.end});
         this.#table = [];
+        this.#tableBytes = 0;
         this.#awaitsState = false;
         return;
       case 'bye':
@@ -251,16 +260,23 @@ export class ChannelFeed implements FrameFeed {
   }
 
   #addTable(bytes: Uint8Array): void {
-    const lengthBytes = this.#table.reduce((sum, {length}) => sum + length, bytes.length);
-    if (!this.#stateRequested || lengthBytes > TABLE_LIMIT_BYTES)
-      throw new FtvmError('network', 'the primary sent a state that nobody asked for');
+    this.#requireStateAwaited();
+    // All parts but the last are full, so that there are few of them.
+    const follows = bytes.length > 0 && this.#tableBytes % MAX_CHUNK_BYTES === 0;
+    this.#tableBytes += bytes.length;
+    if (!follows || this.#tableBytes > TABLE_LIMIT_BYTES)
+      throw new FtvmError('network', 'the primary sent a state table in parts that it cannot have');
     this.#table.push(bytes);
   }
 
   #addState(part: StatePart): void {
-    if (!this.#stateRequested) throw new FtvmError('network', 'the primary sent a state that nobody asked for');
+    this.#requireStateAwaited();
     this.#state.push(part);
     this.#stateWakeup.signal();
+  }
+
+  #requireStateAwaited(): void {
+    if (!this.#awaitsState) throw new FtvmError('network', 'the primary sent a state that nobody asked for');
   }
 
   #receiveStream(bytes: Uint8Array): void {
@@ -275,6 +291,9 @@ export class ChannelFeed implements FrameFeed {
       this.#queue.push(frame);
       this.#backlogBytes += frame.lengthBytes;
     }
+    // A file may end in zeros, which the reader skips; a channel has no reason to carry them.
+    if (this.#unwritten.length > UNWRITTEN_LIMIT_BYTES)
+      throw new FtvmError('network', 'the primary sent more than a frame holds, and no frame');
     if (this.#backlogBytes > BACKLOG_LIMIT_BYTES && !this.#awaitsState) this.#link.pause();
     if (this.#queue.length === before) return;
     this.#acknowledge();
@@ -282,18 +301,25 @@ export class ChannelFeed implements FrameFeed {
     this.#wakeup.signal();
   }
 
+  /** What has no room now is said later, by then with more in it: who reads nothing must not fill our memory. */
   #acknowledge(): void {
+    if (!this.open || this.#link.congested) return;
     const {point} = this.#reader;
     this.#link.send({kind: 'ack', ordinal: point?.ordinal ?? 0n, position: this.#parts.position()});
   }
 
-  /** Syncs once what the primary wants on the disk has been received; the request may overtake the records. */
+  /** Syncs, one at a time, once what the primary wants on the disk has been received; the request may overtake the records. */
   #syncReceived(): void {
     const through = this.#syncWanted;
-    if (through === undefined || (this.#reader.point?.ordinal ?? 0n) < through) return;
+    if (this.#syncing || through === undefined || (this.#reader.point?.ordinal ?? 0n) < through) return;
     this.#syncWanted = undefined;
+    this.#syncing = true;
     this.#parts.sync().then(
-      () => this.#link.send({kind: 'synced', ordinal: through}),
+      () => {
+        this.#syncing = false;
+        this.#link.send({kind: 'synced', ordinal: through});
+        if (this.open) this.#syncReceived();
+      },
       (error: unknown) => this.fail(error),
     );
   }

@@ -42,6 +42,7 @@ export class FollowerLink {
   #again = false;
   #closed = false;
   #sender: StateSender | undefined;
+  #stateAsked = false;
   acknowledgedThrough = 0n;
   /** Ordinal of the last record that was written when it was first ready. */
   readyAt: bigint | undefined;
@@ -183,7 +184,13 @@ export class FollowerLink {
         this.#port.wantsHandOver(this);
         return;
       case 'sendState':
-        this.#sender ??= this.#port.startState();
+        if (this.#stateAsked) {
+          // Each makes the guest stand still.
+          this.drop('a second request for the state');
+          return;
+        }
+        this.#stateAsked = true;
+        this.#sender = this.#port.startState();
         this.#sendState();
         return;
       case 'bye':

@@ -5,6 +5,9 @@ import type {Socket} from 'node:net';
 import {FtvmError} from '../errors.ts';
 import {encodeMessage, type Message, MessageReader} from './messages.ts';
 
+/** How long the last words may take to be read: who reads nothing is not waited for. */
+const LINGER_MS = 30_000;
+
 export type LinkEvents = {
   message(message: Message): void;
   /** There is room again after `congested`. */
@@ -41,6 +44,7 @@ export class SocketLink implements Link {
   #events: LinkEvents | undefined;
   #congested = false;
   #closed = false;
+  #ending = false;
 
   constructor(socket: Socket, peer: string) {
     this.#socket = socket;
@@ -78,7 +82,7 @@ export class SocketLink implements Link {
 
   end(): void {
     this.#closed = true;
-    if (!this.#socket.destroyed) this.#socket.end(() => this.#socket.destroySoon());
+    this.#endSoon();
   }
 
   destroy(): void {
@@ -100,7 +104,6 @@ export class SocketLink implements Link {
     } catch (error) {
       if (!(error instanceof FtvmError)) throw error;
       this.send({kind: 'bye', bye: {reason: 'refused', message: error.message}});
-      this.#socket.end();
       this.#close(error.message);
     }
   }
@@ -108,7 +111,18 @@ export class SocketLink implements Link {
   #close(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    if (!this.#socket.destroyed) this.#socket.destroySoon();
+    this.#endSoon();
     this.#events?.closed(reason);
+  }
+
+  #endSoon(): void {
+    const socket = this.#socket;
+    if (this.#ending || socket.destroyed) return;
+    this.#ending = true;
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    socket.once('close', () => clearTimeout(timer));
+    // A paused one would never hear the other side close.
+    socket.resume();
+    socket.end(() => socket.destroySoon());
   }
 }

@@ -5,15 +5,18 @@ import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import {createConnection, createServer, type Socket} from 'node:net';
 import {setTimeout as sleep} from 'node:timers/promises';
+import {PREAMBLE_BYTES} from '../../src/logformat/limits.ts';
 import {
   CHANNEL_PROTOCOL,
   encodeMessage,
   type Hello,
+  MAX_CHUNK_BYTES,
   type Message,
   MessageReader,
 } from '../../src/replication/messages.ts';
 import {Random} from '../differential/random.ts';
 import {replayMustShow} from '../e2e/ftvm-cli.ts';
+import {makeLog} from '../logformat/sample-log.ts';
 import {FtvmProcess, runFtvm, TemporaryFolder} from '../support/ftvm.ts';
 import {SEED} from './seed.ts';
 
@@ -122,9 +125,21 @@ describe(`hostile peers, seed ${SEED} (FTVM_TEST_SEED)`, function () {
       ],
       [
         'what only a follower sends',
-        (socket) => socket.write(encodeMessage({kind: 'handOver'})),
+        (socket) => socket.write(encodeMessage(welcome)) && socket.write(encodeMessage({kind: 'handOver'})),
         112,
         /only a follower sends/,
+      ],
+      ['words before a greeting', (socket) => socket.write(encodeMessage(bytes(100))), 112, /before a greeting/],
+      [
+        'zeros without end',
+        (socket) => {
+          socket.write(encodeMessage(welcome));
+          socket.write(encodeMessage({kind: 'bytes', bytes: makeLog().bytes.subarray(0, PREAMBLE_BYTES)}));
+          for (let n = 0; n < 40; n += 1)
+            socket.write(encodeMessage({kind: 'bytes', bytes: new Uint8Array(MAX_CHUNK_BYTES)}));
+        },
+        112,
+        /more than a frame holds/,
       ],
       [
         'a state that nobody asked for',
