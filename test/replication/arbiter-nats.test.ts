@@ -264,7 +264,8 @@ describe('the NATS arbiter, three servers', function () {
       const startMs = performance.now();
       await assert.rejects(question(), isUnreachable(/did not answer within 2500 ms/));
       const tookMs = performance.now() - startMs;
-      assert.ok(tookMs < timeoutMs + 500, `${tookMs} ms`);
+      // One time-out, not one for each of its steps.
+      assert.ok(tookMs < 2 * timeoutMs, `${tookMs} ms`);
     }
     servers.start(0);
     assert.deepEqual(await untilKnown(() => arbiter.claim({lineageId, generation: 2, claimant: A}), 20), {kind: 'won'});
