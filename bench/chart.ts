@@ -27,6 +27,7 @@ export function drawCharts(charts: readonly Chart[]): string {
   });
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${top}" font-family="sans-serif" font-size="12">\n` +
+    `<title>${charts.map(({title}) => escapeText(title)).join('; ')}</title>\n` +
     `<rect width="100%" height="100%" fill="#fff"/>\n${parts.join('')}</svg>\n`
   );
 }
