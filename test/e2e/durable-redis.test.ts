@@ -1,11 +1,11 @@
 // Redis that syncs each write to its disk before it answers, on two hosts that are killed at once: from their files the guest goes on with
-// every write that was acknowledged, in its memory and on its disk. Only with FTVM_DURABLE_REDIS=1: of three runs one ended with an
+// every write that was acknowledged, in its memory and on its disk. Only with FTVM_DURABLE_REDIS=1: of four runs one ended with an
 // answer that the writer did not await, and why is to be found out.
 
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
 import {truncateSync, writeFileSync} from 'node:fs';
-import {createConnection, createServer, type Socket} from 'node:net';
+import {createConnection, type Socket} from 'node:net';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {SEED} from '../chaos/seed.ts';
 import {Random} from '../differential/random.ts';
@@ -13,6 +13,7 @@ import {debianGuest, GUEST_BUILD_TIMEOUT_MS} from '../guests/debian-guest.ts';
 import {FtvmProcess, TemporaryFolder} from '../support/ftvm.ts';
 import {hasCommand, skipUnless} from '../support/skip.ts';
 import {recordsOfKind, replayMustBeIdentical} from './ftvm-cli.ts';
+import {freePort} from './lan.ts';
 
 const GUEST_ADDRESS = '10.0.2.15';
 const REDIS = [
@@ -186,14 +187,4 @@ class Writer {
       this.#write();
     }
   }
-}
-
-/** A TCP port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  assert.ok(typeof address === 'object' && address !== null);
-  return address.port;
 }

@@ -60,7 +60,7 @@ export const EXAMPLES: readonly Example[] = [
   },
   {
     name: 'irreducible',
-    what: 'a loop with two entries: a dispatch on the next block',
+    what: 'a loop with two entries: the rest of a round is copied in front of it',
     assembly: ['beqz a0, 8', 'addi a1, a1, 1', 'addi a2, a2, 1', 'bnez a1, -8', 'ret'],
     words: [0x0005_0463, 0x0015_8593, 0x0016_0613, 0xfe05_9ce3, RET],
   },
