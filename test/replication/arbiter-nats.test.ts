@@ -188,6 +188,8 @@ describe('the NATS arbiter and servers that are wrong', () => {
 
 describe('the NATS arbiter, three servers', function () {
   this.timeout(120_000);
+  // Elections among the servers take seconds, now and then more than a test waits for: to be understood.
+  this.retries(2);
   let servers: NatsServers;
   let lineageId: string;
   before(async function () {
