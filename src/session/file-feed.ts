@@ -42,7 +42,7 @@ export class FileFeed implements FrameFeed {
   }
 
   async next(): Promise<LogFrame | undefined> {
-    for (;;) {
+    while (this.#end === undefined) {
       const frame = this.#reader.next();
       if (this.#previous !== undefined && this.#reader.preamble !== undefined) this.#checkChain(this.#previous);
       if (frame !== undefined) return frame;
@@ -51,10 +51,11 @@ export class FileFeed implements FrameFeed {
         this.#reader.push(bytes);
         continue;
       }
-      this.#end = this.#reader.end();
-      if (this.#index + 1 >= this.#paths.length) return undefined;
-      await this.#nextFile();
+      const end = this.#reader.end();
+      if (this.#index + 1 < this.#paths.length) await this.#nextFile();
+      else this.#end = end;
     }
+    return undefined;
   }
 
   async close(): Promise<void> {
