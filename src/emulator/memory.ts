@@ -7,8 +7,8 @@ import type {GuestMemory} from './devices/device.ts';
 import {RAM, RAM_BASE} from './layout.ts';
 import {PAGE_BYTES, type PagedMemory} from './paged-memory.ts';
 
-/** What is known of a page. `cached`: a write translation cache may hold it, so that writes are not seen. */
-export const PAGE = {dirty: 1, code: 2, table: 4, cached: 8} as const;
+/** What is known of a page. `cached`: a write translation cache may hold it, so that writes are not seen. `written`: at any time. */
+export const PAGE = {dirty: 1, code: 2, table: 4, cached: 8, written: 16} as const;
 
 /** What must happen when RAM changes behind the caches' back. Offsets are in RAM; [start, end) lies within one page. */
 export type RamObserver = {
@@ -99,7 +99,7 @@ export class Ram implements GuestMemory, PagedMemory {
 
   markDirty(page: number): void {
     if ((this.flags[page] & PAGE.dirty) !== 0) return;
-    this.flags[page] |= PAGE.dirty;
+    this.flags[page] |= PAGE.dirty | PAGE.written;
     this.#dirty.push(page);
   }
 
@@ -122,6 +122,10 @@ export class Ram implements GuestMemory, PagedMemory {
 
   *present(): Iterable<number> {
     for (let index = 0; index < this.pageCount; index += 1) yield index;
+  }
+
+  *filled(): Iterable<number> {
+    for (let index = 0; index < this.pageCount; index += 1) if ((this.flags[index] & PAGE.written) !== 0) yield index;
   }
 
   takeDirty(): number[] {

@@ -12,6 +12,8 @@ export interface PagedMemory {
   setPage(index: number, bytes: Uint8Array | undefined): void;
   /** Indices of the pages that hold anything: all of RAM, the written ones of an overlay. Ascending. */
   present(): Iterable<number>;
+  /** Those of them that may be other than zeros: of RAM, which begins as zeros, the ones ever written. Ascending. */
+  filled(): Iterable<number>;
   /** Indices of the pages written since the last call, each once, ascending. */
   takeDirty(): number[];
 }

@@ -49,7 +49,7 @@ export class StateDigest {
     return hasher.digest('binary');
   }
 
-  /** All pages are taken anew: after a restore. */
+  /** The next digest takes all pages anew: after a restore. */
   invalidate(): void {
     for (const memory of this.#memories) memory.invalidate();
   }
@@ -61,13 +61,14 @@ class MemoryDigest {
   readonly #hasher: IHasher;
   readonly #sum = new Uint32Array(WORDS);
   #pages = new Map<number, Uint32Array>();
+  /** No page has been read yet: nothing but the first digest needs them, and most are written until then. */
+  #isUnread = true;
   readonly #index = new Uint32Array(1);
 
   constructor(dirty: DirtyPages, hasher: IHasher) {
     this.#memory = dirty.memory;
     this.#written = dirty.subscribe();
     this.#hasher = hasher;
-    this.invalidate();
   }
 
   get bytes(): Uint8Array {
@@ -75,14 +76,15 @@ class MemoryDigest {
   }
 
   update(): void {
-    for (const index of this.#written.take()) this.#updatePage(index);
+    const written = this.#written.take();
+    for (const index of this.#isUnread ? this.#memory.filled() : written) this.#updatePage(index);
+    this.#isUnread = false;
   }
 
   invalidate(): void {
     this.#pages = new Map();
     this.#sum.fill(0);
-    this.#written.take();
-    for (const index of this.#memory.present()) this.#updatePage(index);
+    this.#isUnread = true;
   }
 
   #updatePage(index: number): void {

@@ -221,6 +221,8 @@ export class Primary {
 
   /** Begins to send the machine's state to a follower that joins late. */
   startState(): StateSender {
+    // What is read now need not be read in the pause at the end.
+    this.#parts.stateDigest.compute();
     return new StateSender(this.machine, this.#parts.stateDigest.dirtyPages);
   }
 

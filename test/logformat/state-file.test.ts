@@ -159,6 +159,10 @@ class FakeMemory implements PagedMemory {
     return [...this.#pages.keys()].sort((a, b) => a - b);
   }
 
+  filled(): number[] {
+    return this.present();
+  }
+
   takeDirty(): number[] {
     return [];
   }

@@ -171,6 +171,10 @@ class ToyMemory implements PagedMemory {
     return this.#pages.keys();
   }
 
+  filled(): Iterable<number> {
+    return this.present();
+  }
+
   takeDirty(): number[] {
     const dirty = [...this.#dirty].sort((a, b) => a - b);
     this.#dirty.clear();

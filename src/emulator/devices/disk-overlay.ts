@@ -50,6 +50,10 @@ export class DiskOverlay implements PagedMemory {
     return [...this.#pages.keys()].sort((left, right) => left - right);
   }
 
+  filled(): Iterable<number> {
+    return this.present();
+  }
+
   takeDirty(): number[] {
     const dirty = [...this.#dirty].sort((left, right) => left - right);
     this.#dirty.clear();
