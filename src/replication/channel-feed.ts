@@ -7,6 +7,7 @@ import {MAX_PAYLOAD_BYTES, PREAMBLE_BYTES} from '../logformat/limits.ts';
 import {type LogFrame, LogReader} from '../logformat/log-reader.ts';
 import type {Advance} from '../logformat/record.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
+import type {LogStore} from '../session/log-sink.ts';
 import type {FrameFeed} from '../session/record-queue.ts';
 import {Wakeup} from '../session/wakeup.ts';
 import type {Heartbeat, HeartbeatSocket} from './heartbeat.ts';
@@ -31,9 +32,8 @@ const EARLY_KINDS: ReadonlySet<Message['kind']> = new Set(['welcome', 'heartbeat
 export type ChannelEnd = {kind: 'bye'; reason: string} | {kind: 'lost'; message: string};
 
 export type ChannelFeedParts = {
-  /** The follower's own log; resolves when the bytes are written. */
-  append(bytes: Uint8Array): Promise<void>;
-  sync(): Promise<void>;
+  /** The follower's own log, for a primary that greets so. Following fails as this does. */
+  openLog(welcome: Welcome): Promise<Pick<LogStore, 'append' | 'sync'>>;
   name: string;
   eligible: boolean;
   position(): bigint;
@@ -53,6 +53,7 @@ export class ChannelFeed implements FrameFeed {
   readonly #timer: NodeJS.Timeout;
   #heartbeat: Heartbeat | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
+  readonly #log = Promise.withResolvers<Pick<LogStore, 'append' | 'sync'>>();
   readonly #welcome = Promise.withResolvers<Welcome>();
   /** Bytes that the reader has and the log has not: the part of a frame that came so far. */
   #unwritten: Buffer = Buffer.alloc(0);
@@ -249,7 +250,13 @@ export class ChannelFeed implements FrameFeed {
     this.#heartbeat = heartbeat;
     heartbeat.beat();
     this.#beatTimer = setInterval(() => heartbeat.beat(), welcome.heartbeatMs / 2);
-    this.#welcome.resolve(welcome);
+    this.#parts.openLog(welcome).then(
+      (log) => {
+        this.#log.resolve(log);
+        this.#welcome.resolve(welcome);
+      },
+      (error: unknown) => this.fail(error),
+    );
   }
 
   /** No more signs of life. */
@@ -287,7 +294,7 @@ export class ChannelFeed implements FrameFeed {
       const first = frame.firstOrdinal === 1n ? PREAMBLE_BYTES : 0;
       const whole = Uint8Array.from(this.#unwritten.subarray(0, first + frame.lengthBytes));
       this.#unwritten = this.#unwritten.subarray(whole.length);
-      this.#parts.append(whole).catch((error: unknown) => this.fail(error));
+      this.#log.promise.then((log) => log.append(whole)).catch((error: unknown) => this.fail(error));
       this.#queue.push(frame);
       this.#backlogBytes += frame.lengthBytes;
     }
@@ -314,7 +321,7 @@ export class ChannelFeed implements FrameFeed {
     if (this.#syncing || through === undefined || (this.#reader.point?.ordinal ?? 0n) < through) return;
     this.#syncWanted = undefined;
     this.#syncing = true;
-    this.#parts.sync().then(
+    this.#syncLog().then(
       () => {
         this.#syncing = false;
         this.#link.send({kind: 'synced', ordinal: through});
@@ -322,6 +329,10 @@ export class ChannelFeed implements FrameFeed {
       },
       (error: unknown) => this.fail(error),
     );
+  }
+
+  async #syncLog(): Promise<void> {
+    await (await this.#log.promise).sync();
   }
 
   #tick(): void {

@@ -2,7 +2,7 @@
 // replay, stand ready.
 
 import type {MachineInterface} from '../emulator/machine-interface.ts';
-import {FtvmError} from '../errors.ts';
+import {assert, FtvmError} from '../errors.ts';
 import type {Endpoint} from '../host/endpoint.ts';
 import type {ArtefactPaths} from '../session/artefacts.ts';
 import type {StateDigest} from '../session/digests.ts';
@@ -15,6 +15,7 @@ import {type ChannelEnd, ChannelFeed} from './channel-feed.ts';
 import {HeartbeatSocket} from './heartbeat.ts';
 import type {Link} from './link.ts';
 import type {Welcome} from './messages.ts';
+import {openOwnLog} from './own-log.ts';
 import type {World} from './world.ts';
 
 /** A guest that has run less is replayed from power-on, which is quicker than sending its state. */
@@ -49,11 +50,15 @@ export async function followChannel(
   options: FollowChannelOptions,
 ): Promise<FollowedChannel> {
   const link = await world.connect(endpoint);
-  const {file, heartbeats} = await openOwn(world, link, options);
+  const heartbeats = await openHeartbeats(world, link);
+  let file: LogStore | undefined;
   let machine: MachineInterface | undefined;
   const feed = new ChannelFeed(link, {
-    append: (bytes) => file.append(bytes),
-    sync: () => file.sync(),
+    openLog: async (welcome) => {
+      const {logPath: path, overwrite} = options;
+      file = await openOwnLog(world, {path, overwrite, welcome, peer: link.peer});
+      return file;
+    },
     name: options.name,
     eligible: options.eligible,
     position: () => machine?.position ?? 0n,
@@ -63,6 +68,7 @@ export async function followChannel(
   });
   try {
     const welcome = await feed.welcome;
+    assert(file !== undefined, 'a greeting is accepted once the log is open');
     const far = BigInt(welcome.position) > REPLAY_LIMIT_STEPS && !options.fromStart;
     const follower = await Follower.open({
       ...options,
@@ -82,7 +88,7 @@ export async function followChannel(
     return {feed, file, follower, welcome, arbiter};
   } catch (error) {
     feed.close('failed', error instanceof Error ? error.message : undefined);
-    await file.close();
+    await file?.close();
     throw error;
   }
 }
@@ -104,18 +110,10 @@ async function proveReady(feed: ChannelFeed, welcome: Welcome, arbiter: Arbiter 
   }
 }
 
-/** What a follower needs of its own host. */
-async function openOwn(
-  world: World,
-  link: Link,
-  options: FollowChannelOptions,
-): Promise<{file: LogStore; heartbeats: HeartbeatSocket}> {
-  let heartbeats: HeartbeatSocket | undefined;
+async function openHeartbeats(world: World, link: Link): Promise<HeartbeatSocket> {
   try {
-    heartbeats = await HeartbeatSocket.open(world, {host: link.hosts.local, port: 0});
-    return {heartbeats, file: await world.createLog(options.logPath, {overwrite: options.overwrite})};
+    return await HeartbeatSocket.open(world, {host: link.hosts.local, port: 0});
   } catch (error) {
-    heartbeats?.close();
     link.end();
     throw error;
   }

@@ -3,11 +3,8 @@
 // older one ends in records that never let anything leave, or is the beginning as well.
 
 import {FtvmError} from '../errors.ts';
-import type {StreamPoint} from '../logformat/stream-point.ts';
-import {FileFeed} from '../session/file-feed.ts';
+import {type HistoryEnd, historyEnd, openFeed} from './history-end.ts';
 import type {World} from './world.ts';
-
-type Ending = {path: string; point: StreamPoint; generation: number; arbitrated: boolean};
 
 /** Path of the longest. Throws FtvmError `corrupt` when they are not parts of one history. */
 export async function longestLog(
@@ -16,9 +13,9 @@ export async function longestLog(
   note: (text: string) => void,
 ): Promise<string> {
   if (paths.length === 1) return paths[0];
-  const ends: Ending[] = [];
+  const ends: HistoryEnd[] = [];
   for (const path of paths) {
-    const end = await endOf(world, path);
+    const end = await historyEnd(world, path);
     if (end !== undefined) ends.push(end);
   }
   if (ends.length === 0) return paths[0];
@@ -31,35 +28,13 @@ export async function longestLog(
   return longest.path;
 }
 
-export function openFeed(world: World, path: string): Promise<FileFeed> {
-  return FileFeed.open([path], (file) => world.readLog(file, {offset: 0}));
-}
-
 /** Generations count where an arbiter has given them. */
-function rank({generation, arbitrated}: Ending): number {
+function rank({generation, arbitrated}: HistoryEnd): number {
   return arbitrated ? generation : 0;
 }
 
-async function endOf(world: World, path: string): Promise<Ending | undefined> {
-  const feed = await openFeed(world, path);
-  try {
-    let generation = 1;
-    let arbitrated = false;
-    for (let frame = await feed.next(); frame !== undefined; frame = await feed.next()) {
-      for (const record of frame.records) {
-        if (record.kind === 'header') arbitrated = record.arbiter !== null;
-        if (record.kind === 'takeover') generation = record.generation;
-      }
-    }
-    const {point} = feed;
-    return point && {path, point, generation, arbitrated};
-  } finally {
-    await feed.close();
-  }
-}
-
 /** The running hash at the shorter log's end must be the longer one's there. */
-async function checkIsPrefix(world: World, shorter: Ending, longerPath: string): Promise<void> {
+async function checkIsPrefix(world: World, shorter: HistoryEnd, longerPath: string): Promise<void> {
   const feed = await openFeed(world, longerPath);
   try {
     for (let frame = await feed.next(); frame !== undefined; frame = await feed.next()) {

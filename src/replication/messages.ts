@@ -7,7 +7,7 @@ import type {Advance} from '../logformat/record.ts';
 import {decodeAdvance, encodeAdvance} from '../logformat/record-codec.ts';
 import {DATAGRAM_SESSION_BYTES} from './authentication.ts';
 
-export const CHANNEL_PROTOCOL = 2;
+export const CHANNEL_PROTOCOL = 3;
 
 /** A follower's first words: what it has already. */
 export type Hello = {
@@ -28,6 +28,7 @@ export type Welcome = {
   protocol: number;
   lineageId: string;
   position: string;
+  generation: number;
   nonceName: string;
   heartbeatMs: number;
   takeoverMs: number;
@@ -244,13 +245,14 @@ function checkedHello(value: Record<string, unknown>): Hello {
 }
 
 function checkedWelcome(value: Record<string, unknown>): Welcome {
-  const {protocol, lineageId, position, nonceName, heartbeatMs, takeoverMs, datagramPort, session} = value;
+  const {protocol, lineageId, position, generation, nonceName, heartbeatMs, takeoverMs, datagramPort, session} = value;
   const times = [heartbeatMs, takeoverMs].every((time) => typeof time === 'number' && time > 0 && time < 3_600_000);
   if (
     typeof protocol !== 'number' ||
     typeof lineageId !== 'string' ||
     typeof nonceName !== 'string' ||
     !isOffset(position) ||
+    !isGeneration(generation) ||
     !times ||
     !isPort(datagramPort) ||
     typeof session !== 'string' ||
@@ -262,6 +264,7 @@ function checkedWelcome(value: Record<string, unknown>): Welcome {
     protocol,
     lineageId,
     position,
+    generation,
     nonceName,
     heartbeatMs: heartbeatMs as number,
     takeoverMs: takeoverMs as number,
@@ -292,6 +295,10 @@ function printable(text: string): string {
 
 function isOffset(value: unknown): value is string {
   return typeof value === 'string' && /^\d{1,19}$/.test(value);
+}
+
+function isGeneration(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
 function isPort(value: unknown): value is number {

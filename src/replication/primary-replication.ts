@@ -155,6 +155,7 @@ export class PrimaryReplication implements Followers {
         protocol: CHANNEL_PROTOCOL,
         lineageId: this.#lineageId,
         position: String(this.#port?.position() ?? 0n),
+        generation: this.#generation,
         nonceName: (await this.#proof()).name,
         ...this.#parts.timing,
         datagramPort: heartbeats.port,

@@ -163,8 +163,7 @@ class Tail {
           return await this.#connect(parseEndpoint(source, 'SOURCE'), attempt > 0 || round > 0);
         } catch (error) {
           const mayPass =
-            error instanceof FtvmError &&
-            (error.code === 'network' || error.code === 'peerVanished' || error.code === 'torn');
+            error instanceof FtvmError && ['network', 'peerVanished', 'torn', 'lostArbitration'].includes(error.code);
           if (!mayPass || signal.aborted) throw error;
           failure ??= error;
         }

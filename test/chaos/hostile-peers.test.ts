@@ -107,6 +107,7 @@ describe(`hostile peers, seed ${SEED} (FTVM_TEST_SEED)`, function () {
         protocol: CHANNEL_PROTOCOL,
         lineageId: 'ab'.repeat(16),
         position: '0',
+        generation: 1,
         nonceName: '',
         heartbeatMs: 100,
         takeoverMs: 500,

@@ -40,6 +40,7 @@ export const PRIMARY_SAYS: Message[] = [
       protocol: CHANNEL_PROTOCOL,
       lineageId: 'ab'.repeat(16),
       position: '0',
+      generation: 1,
       nonceName: '',
       ...TIMING,
       datagramPort: 9,
@@ -118,11 +119,13 @@ export class FollowerAlone {
   constructor({isDeaf}: {isDeaf: boolean}) {
     this.wire = new Wire({isDeaf});
     this.feed = new ChannelFeed(new SocketLink(this.wire.socket, 'a primary'), {
-      append: async () => {},
-      sync: () => {
-        this.syncsUnderWay += 1;
-        return new Promise(() => {});
-      },
+      openLog: async () => ({
+        append: async () => {},
+        sync: () => {
+          this.syncsUnderWay += 1;
+          return new Promise(() => {});
+        },
+      }),
       name: 'the test',
       eligible: true,
       position: () => 0n,
