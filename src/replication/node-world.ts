@@ -6,10 +6,10 @@ import {ProcessConsole} from '../host/console.ts';
 import {ControlServer, controlSocketPath} from '../host/control-socket.ts';
 import {openDatagrams} from '../host/datagrams.ts';
 import {formatEndpoint} from '../host/endpoint.ts';
-import {returnFreeMemory} from '../host/free-memory.ts';
 import {LogFileReader, LogFileWriter} from '../host/log-file.ts';
 import {HOST_CLOCK} from '../host/monotonic-clock.ts';
 import {openNic} from '../host/nic/open-nic.ts';
+import {returnFreeMemory} from '../host/process-memory.ts';
 import {readSecretFile} from '../host/secret-file.ts';
 import {connectSecurely, listenSecurely} from '../host/secure-stream.ts';
 import {loadArtefacts} from '../session/artefacts.ts';
@@ -58,6 +58,7 @@ export async function nodeWorld(options: {
     async buildMachine(header, {path, paths}) {
       const {images, disks} = await loadArtefacts(header, {logPath: path, paths});
       const machine = new HostedMachine(header.config, images, disks);
+      machine.useHugePages();
       return {
         machine,
         close() {
