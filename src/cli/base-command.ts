@@ -1,7 +1,7 @@
 // What every command shares: `--json`, the palette, the exit code, and the signal that asks it to stop. Commands parse,
 // compose and report; they throw FtvmError and never print an error or exit themselves: main.ts does that.
 
-import {Command} from '@oclif/core';
+import {Command} from '@oclif/core/command';
 import {Interruption} from './interruption.ts';
 import {encodeJson} from './json.ts';
 import {type Palette, paletteFor} from './palette.ts';

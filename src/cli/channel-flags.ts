@@ -1,6 +1,6 @@
 // Flags that every command with a channel has: how fast a lost host is noticed, and the secret that both hosts share.
 
-import {Flags} from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 
 export const CHANNEL_FLAGS = {
   heartbeat: Flags.integer({

@@ -2,10 +2,12 @@
 // below it catches errors to print them, and nobody else exits. It runs from source and from dist/ alike, because it finds
 // the commands beside itself.
 
-import {readFileSync} from 'node:fs';
+import {readdirSync, readFileSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {type Interfaces, run, settings} from '@oclif/core';
+import type * as Interfaces from '@oclif/core/interfaces';
+import {run} from '@oclif/core/run';
+import {settings} from '@oclif/core/settings';
 import {describeFailure, encodeFailure, formatFailure} from './failure-report.ts';
 import {paletteFor} from './palette.ts';
 
@@ -38,7 +40,7 @@ export async function main(options: ProgramOptions): Promise<void> {
   // oclif would look for ts-node when NODE_ENV says test; types are stripped by Node itself.
   settings.enableAutoTranspile = false;
   try {
-    await run([...argv], {root, isRoot: true, pjson: packageFor(root, commands)});
+    await run([...argv], {root, isRoot: true, pjson: packageFor(root, {commands, word: argv[0]})});
   } catch (error) {
     const status = plainExitStatus(error);
     await (status === undefined ? fail(error) : end(status));
@@ -84,8 +86,24 @@ function isJsonRequested(argv: readonly string[]): boolean {
   return (passThroughIndex === -1 ? argv : argv.slice(0, passThroughIndex)).includes('--json');
 }
 
-/** package.json, with this commands' folder: src/commands in a checkout, dist/commands when installed. */
-function packageFor(root: string, commands: string): Interfaces.PJSON {
+/**
+ * package.json, with this commands' folder: src/commands in a checkout, dist/commands when installed. oclif loads every command that it is
+ * shown, before it runs one: where the first word is one of ours, it is shown that one and what begins with the same word.
+ */
+function packageFor(root: string, {commands, word}: {commands: string; word: string | undefined}): Interfaces.PJSON {
   const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
-  return {...pjson, oclif: {...pjson.oclif, commands: `./${relative(root, commands)}`}};
+  const target = `./${relative(root, commands)}`;
+  const found = word === undefined ? [] : filesOf(commands, word);
+  const oclif =
+    found.length === 0
+      ? {...pjson.oclif, commands: target}
+      : {...pjson.oclif, commands: {strategy: 'pattern' as const, target, globPatterns: found}, plugins: []};
+  return {...pjson, oclif};
+}
+
+/** Where the commands that begin with this word are, as patterns in the commands' folder; none when there is no such command. */
+function filesOf(commands: string, word: string): string[] {
+  const names = readdirSync(commands);
+  const files = names.filter((name) => /^[^.]+\.[jt]s$/.test(name) && name.startsWith(`${word}.`));
+  return names.includes(word) ? [...files, `${word}/**/*.{js,ts}`] : files;
 }

@@ -1,7 +1,7 @@
 // ftvm demo, which is `npm start`: what ftvm is for, shown and checked in half a minute. Only composes and reports.
 
 import {join} from 'node:path';
-import {Flags} from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
 import {runSteps} from '../cli/progress.ts';
 import {FtvmError} from '../errors.ts';

@@ -1,6 +1,7 @@
 // ftvm diff-state: where two states, or the runs of two logs, differ.
 
-import {Args, Flags} from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
 import {LiveLine} from '../cli/live-line.ts';

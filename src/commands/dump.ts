@@ -1,6 +1,7 @@
 // ftvm dump: a log's records as text or JSON lines.
 
-import {Args, Flags} from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
 import {EXIT_CODES} from '../errors.ts';
 

@@ -1,6 +1,7 @@
 // ftvm pause: the guest stands still until it is resumed, on whichever host.
 
-import {Args, Flags} from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
 
 export default class Pause extends BaseCommand {

@@ -1,6 +1,7 @@
 // ftvm promote: makes a log go on, through the session that follows it, or from the file.
 
-import {Args, Flags} from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
 import {CHANNEL_FLAGS, timingOf} from '../cli/channel-flags.ts';

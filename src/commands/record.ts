@@ -1,11 +1,13 @@
 // ftvm record: runs a guest and writes its log.
 
-import {Args, Flags} from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
 import {CHANNEL_FLAGS, timingOf} from '../cli/channel-flags.ts';
 import {exitCodeOf} from '../cli/guest-exit.ts';
 import {parseSize} from '../cli/size.ts';
 import {EXIT_CODES} from '../errors.ts';
+import type {World} from '../replication/world.ts';
 
 export default class Record extends BaseCommand {
   static override summary = 'Run a guest and write the log of its inputs.';
@@ -68,15 +70,18 @@ export default class Record extends BaseCommand {
 
   async run(): Promise<object> {
     const {args, flags} = await this.parse(Record);
-    const {resolveGuest} = await import('../guests/manifest.ts');
-    const {runRecording} = await import('../replication/run-recording.ts');
-    const {nodeWorld} = await import('../replication/node-world.ts');
-    const world = await nodeWorld({secretPath: flags['secret-file'], note: (text) => this.note(text)});
-    const guest = await resolveGuest(args.image, {
+    const {findGuest} = await import('../guests/manifest.ts');
+    const found = await findGuest(args.image, {
       firmwarePath: flags.bios,
       initrdPath: flags.initrd,
       append: flags.append,
     });
+    // The images are read while the program is loaded.
+    const [guest, {runRecording}, world] = await Promise.all([
+      found.read(),
+      import('../replication/run-recording.ts'),
+      this.#world(flags['secret-file']),
+    ]);
     const logPath = flags.output ?? `${guest.name.split('/').at(-1)}.ftlog`;
     const {end, position, records} = await runRecording(
       world,
@@ -110,6 +115,11 @@ export default class Record extends BaseCommand {
       position,
       records: Number(records),
     };
+  }
+
+  async #world(secretPath: string | undefined): Promise<World> {
+    const {nodeWorld} = await import('../replication/node-world.ts');
+    return nodeWorld({secretPath, note: (text) => this.note(text)});
   }
 }
 

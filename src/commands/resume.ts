@@ -1,6 +1,6 @@
 // ftvm resume: a paused guest goes on.
 
-import {Args} from '@oclif/core';
+import * as Args from '@oclif/core/args';
 import {BaseCommand} from '../cli/base-command.ts';
 
 export default class Resume extends BaseCommand {

@@ -1,7 +1,8 @@
 // ftvm status: what a running session says of itself.
 
 import {setTimeout as sleep} from 'node:timers/promises';
-import {Args, Flags} from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
 import type {SessionStatus} from '../replication/session-status.ts';
 

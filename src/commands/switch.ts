@@ -1,6 +1,6 @@
 // ftvm switch: an Ethernet for guests, which outlives the hosts that they run on.
 
-import {Flags} from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
 import {parseProbability} from '../cli/size.ts';
 

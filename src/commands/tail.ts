@@ -1,6 +1,7 @@
 // ftvm tail: follows a log while it is written, compares, and stands by to carry it on.
 
-import {Args, Flags} from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
 import {CHANNEL_FLAGS, timingOf} from '../cli/channel-flags.ts';

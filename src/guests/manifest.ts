@@ -2,13 +2,13 @@
 // kernel Image with its firmware. Gives back bytes, with the way to start them; whether the machine can start them is
 // emulator/image's to say.
 
-import {createHash} from 'node:crypto';
 import {existsSync} from 'node:fs';
-import {readdir, readFile, stat} from 'node:fs/promises';
+import {readdir, readFile} from 'node:fs/promises';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {BootImages} from '../emulator/config.ts';
 import {FtvmError} from '../errors.ts';
+import {type ImageFile, readImageFile} from '../host/image-file.ts';
 import {builtGuestsFolder} from './cache.ts';
 import {type Artefact, type GuestManifest, readManifest} from './guest-manifest.ts';
 
@@ -29,13 +29,17 @@ export type GuestOverrides = {
   append?: string | undefined;
 };
 
+type ByRole<T> = {kernel: T; firmware?: T; initrd?: T};
+
 export type ResolvedGuest = {
   /** The guest's name, or the image's path. */
   name: string;
   boot: 'elf' | 'linux';
   images: BootImages;
+  /** SHA-256 of the images, by role. */
+  digests: ByRole<Uint8Array>;
   /** Where the images came from, by role. */
-  paths: {kernel: string; firmware?: string; initrd?: string};
+  paths: ByRole<string>;
   commandLine: string;
   /** How much RAM the guest is meant for. */
   ramBytes: number;
@@ -63,20 +67,42 @@ type BuiltInGuest = {
   commandLine?: string;
 };
 
+/** A guest whose files have not been read yet. */
+type FoundGuest = Omit<ResolvedGuest, 'images' | 'digests'> & {
+  /** The reads begin before it returns. */
+  read(): Promise<ByRole<ImageFile>>;
+};
+
 /**
  * Resolves `nameOrPath`. What has no slash is a guest's name first, a file's second. Throws FtvmError `fileSystem` when there
  * is neither, `corrupt` when a guest's file is not what its manifest says, `usage` for overrides that make no sense.
  */
 export async function resolveGuest(nameOrPath: string, overrides: GuestOverrides = {}): Promise<ResolvedGuest> {
+  return (await findGuest(nameOrPath, overrides)).read();
+}
+
+/**
+ * As `resolveGuest`, but the images are read, and their digests compared, only by `read`, whose reads have begun when it returns its
+ * promise: whoever has something else to do meanwhile may do it.
+ */
+export async function findGuest(
+  nameOrPath: string,
+  overrides: GuestOverrides = {},
+): Promise<{read(): Promise<ResolvedGuest>}> {
+  const {read, ...guest} = await find(nameOrPath, overrides);
+  return {read: async () => ({...guest, ...bootedFrom(await read())})};
+}
+
+async function find(nameOrPath: string, overrides: GuestOverrides): Promise<FoundGuest> {
   if (!nameOrPath.includes('/')) {
     const builtIn = (await builtInGuests()).find(({name}) => name === nameOrPath);
-    if (builtIn !== undefined) return resolveBuiltIn(builtIn, overrides);
+    if (builtIn !== undefined) return findBuiltIn(builtIn, overrides);
     const folder = join(builtGuestsFolder(), nameOrPath);
     const manifest = nameOrPath.startsWith('.') ? undefined : await readManifest(folder);
-    if (manifest !== undefined) return resolveBuilt(manifest, folder, overrides);
+    if (manifest !== undefined) return findBuilt(manifest, folder, overrides);
   }
   if (!existsSync(nameOrPath)) throw unknownGuest(nameOrPath);
-  return resolveFile(nameOrPath, overrides);
+  return findFile(nameOrPath, overrides);
 }
 
 /** All guests that have a name: the built-in ones, then the built ones, each by name. A damaged one is left out. */
@@ -111,25 +137,20 @@ export async function listGuests(): Promise<GuestSummary[]> {
   return [...builtIn.sort(byName), ...built.sort(byName)];
 }
 
-async function resolveBuiltIn(guest: BuiltInGuest, overrides: GuestOverrides): Promise<ResolvedGuest> {
+function findBuiltIn(guest: BuiltInGuest, overrides: GuestOverrides): FoundGuest {
   refuseLinuxOptions(guest.name, overrides);
-  const path = join(builtInFolder(), guest.file);
   const artefact = {file: guest.file, sizeBytes: guest.sizeBytes, sha256: guest.sha256};
   return {
     name: guest.name,
     boot: 'elf',
-    images: {kernel: await readArtefact(builtInFolder(), artefact, 'Install ftvm again.')},
-    paths: {kernel: path},
+    paths: {kernel: join(builtInFolder(), guest.file)},
+    read: async () => ({kernel: await readArtefact(builtInFolder(), artefact, 'Install ftvm again.')}),
     commandLine: joinCommandLine(guest.commandLine, overrides.append),
     ramBytes: guest.ramBytes ?? DEFAULT_ELF_RAM_BYTES,
   };
 }
 
-async function resolveBuilt(
-  manifest: GuestManifest,
-  folder: string,
-  overrides: GuestOverrides,
-): Promise<ResolvedGuest> {
+function findBuilt(manifest: GuestManifest, folder: string, overrides: GuestOverrides): FoundGuest {
   const hint = 'Build it again: ftvm guest build debian --force, with the same packages and name.';
   const load = (artefact: Artefact, override: string | undefined) =>
     override === undefined ? readArtefact(folder, artefact, hint) : readImage(override);
@@ -137,15 +158,18 @@ async function resolveBuilt(
   return {
     name: manifest.name,
     boot: 'linux',
-    images: {
-      kernel: await load(manifest.kernel, undefined),
-      firmware: await load(manifest.firmware, firmwarePath),
-      initrd: await load(manifest.initrd, initrdPath),
-    },
     paths: {
       kernel: join(folder, manifest.kernel.file),
       firmware: firmwarePath ?? join(folder, manifest.firmware.file),
       initrd: initrdPath ?? join(folder, manifest.initrd.file),
+    },
+    async read() {
+      const [kernel, firmware, initrd] = await Promise.all([
+        load(manifest.kernel, undefined),
+        load(manifest.firmware, firmwarePath),
+        load(manifest.initrd, initrdPath),
+      ]);
+      return {kernel, firmware, initrd};
     },
     commandLine: joinCommandLine(manifest.commandLine, overrides.append),
     ramBytes: manifest.ramBytes,
@@ -153,25 +177,26 @@ async function resolveBuilt(
 }
 
 /** With firmware the file is a kernel; without, a bare-metal ELF. */
-async function resolveFile(path: string, overrides: GuestOverrides): Promise<ResolvedGuest> {
+function findFile(path: string, overrides: GuestOverrides): FoundGuest {
   const {firmwarePath, initrdPath} = overrides;
   if (firmwarePath === undefined) refuseLinuxOptions(path, overrides);
-  const images: BootImages = {kernel: await readImage(path)};
-  const paths: ResolvedGuest['paths'] = {kernel: path};
-  if (firmwarePath !== undefined) {
-    images.firmware = await readImage(firmwarePath);
-    paths.firmware = firmwarePath;
-  }
-  if (initrdPath !== undefined) {
-    images.initrd = await readImage(initrdPath);
-    paths.initrd = initrdPath;
-  }
   const boot = firmwarePath === undefined ? 'elf' : 'linux';
   return {
     name: path,
     boot,
-    images,
-    paths,
+    paths: {
+      kernel: path,
+      ...(firmwarePath === undefined ? {} : {firmware: firmwarePath}),
+      ...(initrdPath === undefined ? {} : {initrd: initrdPath}),
+    },
+    async read() {
+      const [kernel, firmware, initrd] = await Promise.all([
+        readImage(path),
+        firmwarePath === undefined ? undefined : readImage(firmwarePath),
+        initrdPath === undefined ? undefined : readImage(initrdPath),
+      ]);
+      return {kernel, ...(firmware && {firmware}), ...(initrd && {initrd})};
+    },
     commandLine: overrides.append ?? (boot === 'linux' ? 'console=ttyS0 earlycon' : ''),
     ramBytes: boot === 'linux' ? DEFAULT_LINUX_RAM_BYTES : DEFAULT_ELF_RAM_BYTES,
   };
@@ -189,21 +214,29 @@ function refuseLinuxOptions(name: string, {firmwarePath, initrdPath}: GuestOverr
   });
 }
 
-async function readArtefact(folder: string, artefact: Artefact, hint: string): Promise<Uint8Array> {
+function bootedFrom(files: ByRole<ImageFile>): Pick<ResolvedGuest, 'images' | 'digests'> {
+  const {kernel, firmware, initrd} = files;
+  const images: BootImages = {kernel: kernel.bytes};
+  const digests: ByRole<Uint8Array> = {kernel: kernel.sha256};
+  if (firmware !== undefined) [images.firmware, digests.firmware] = [firmware.bytes, firmware.sha256];
+  if (initrd !== undefined) [images.initrd, digests.initrd] = [initrd.bytes, initrd.sha256];
+  return {images, digests};
+}
+
+async function readArtefact(folder: string, artefact: Artefact, hint: string): Promise<ImageFile> {
   const path = join(folder, artefact.file);
-  const bytes = await readImage(path);
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  if (sha256 === artefact.sha256) return bytes;
-  throw new FtvmError('corrupt', `${path}: digest expected ${artefact.sha256}, got ${sha256}`, {
+  const file = await readImage(path);
+  const actual = Buffer.from(file.sha256).toString('hex');
+  if (actual === artefact.sha256) return file;
+  throw new FtvmError('corrupt', `${path}: digest expected ${artefact.sha256}, got ${actual}`, {
     hint,
-    details: {path, expected: artefact.sha256, actual: sha256},
+    details: {path, expected: artefact.sha256, actual},
   });
 }
 
-async function readImage(path: string): Promise<Uint8Array> {
+async function readImage(path: string): Promise<ImageFile> {
   try {
-    if ((await stat(path)).isDirectory()) throw Object.assign(new Error('directory'), {code: 'EISDIR'});
-    return await readFile(path);
+    return await readImageFile(path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const reason =

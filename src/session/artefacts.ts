@@ -1,14 +1,13 @@
 // The files that a log's machine was started from: found again by the header's hints or the user's words, and believed only when
 // their digests are the header's.
 
-import {createHash} from 'node:crypto';
 import {existsSync} from 'node:fs';
-import {readFile} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import type {BootImages} from '../emulator/config.ts';
 import {FtvmError} from '../errors.ts';
 import {DiskImage} from '../host/disk-image.ts';
 import {withFileErrors} from '../host/file-error.ts';
+import {readImageFile} from '../host/image-file.ts';
 import type {Artefact, BaseDisk, LogHeader} from '../logformat/record.ts';
 import {hex} from './divergence.ts';
 
@@ -35,16 +34,16 @@ export async function loadArtefacts(
   for (const artefact of header.artefacts) {
     const {role} = artefact;
     const path = paths[role] ?? found(artefact.pathHint, options.logPath);
-    const bytes = await withFileErrors({doing: `read the ${role}`, path}, () => readFile(path));
+    const {bytes, sha256} = await withFileErrors({doing: `read the ${role}`, path}, () => readImageFile(path));
     compare({
       what: `the ${role}`,
       path,
       expected: artefact,
-      actual: sha256(bytes),
+      actual: sha256,
       sizeBytes: bytes.length,
       option: OPTION[role],
     });
-    images[role] = new Uint8Array(bytes);
+    images[role] = bytes;
   }
   if (images.kernel === undefined)
     throw new FtvmError('corrupt', 'the log names no kernel', {hint: 'Its header is not complete.'});
@@ -52,10 +51,6 @@ export async function loadArtefacts(
   for (const [n, disk] of header.disks.entries())
     disks.push(await openDisk(disk, {n, logPath: options.logPath, path: paths.disks?.[n]}));
   return {images: {...images, kernel: images.kernel}, disks};
-}
-
-export function sha256(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash('sha256').update(bytes).digest());
 }
 
 async function openDisk(

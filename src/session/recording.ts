@@ -18,20 +18,23 @@ import {LogWriter} from '../logformat/log-writer.ts';
 import {encodePreamble} from '../logformat/preamble.ts';
 import type {Artefact, LogHeader, RecorderHost} from '../logformat/record.ts';
 import {startOfLineage} from '../logformat/stream-point.ts';
-import {sha256} from './artefacts.ts';
 import {OutputDigest, StateDigest} from './digests.ts';
 import {HostedMachine} from './hosted-machine.ts';
 import type {LogStore} from './log-sink.ts';
 import {type Followers, Primary} from './primary.ts';
 import {FTVM_VERSION} from './version.ts';
 
+type ByRole<T> = {kernel: T; firmware?: T; initrd?: T};
+
 export type RecordOptions = {
   logPath: string;
   overwrite: boolean;
   boot: 'elf' | 'linux';
   images: BootImages;
+  /** Their SHA-256. */
+  digests: ByRole<Uint8Array>;
   /** Where the images came from. */
-  paths: {kernel: string; firmware?: string; initrd?: string};
+  paths: ByRole<string>;
   commandLine: string;
   ramBytes: number;
   clock: 'real' | 'virtual';
@@ -99,13 +102,14 @@ export async function powerOn(parts: {
 }
 
 async function describe(options: RecordOptions, disks: readonly DiskImage[]): Promise<LogHeader> {
-  const {images, paths} = options;
+  const {images, digests, paths} = options;
   const artefacts: Artefact[] = [];
   for (const role of ['kernel', 'firmware', 'initrd'] as const) {
     const bytes = images[role];
+    const sha256 = digests[role];
     const path = paths[role];
-    if (bytes === undefined || path === undefined) continue;
-    artefacts.push({role, sha256: sha256(bytes), sizeBytes: bytes.length, pathHint: resolve(path)});
+    if (bytes === undefined || sha256 === undefined || path === undefined) continue;
+    artefacts.push({role, sha256, sizeBytes: bytes.length, pathHint: resolve(path)});
   }
   const virtual = options.clock === 'virtual';
   const config: MachineConfig = {

@@ -1,6 +1,7 @@
 // ftvm switch set: what the lines of a running switch are like, from now on.
 
-import {Args, Flags} from '@oclif/core';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../../cli/base-command.ts';
 import {parseProbability} from '../../cli/size.ts';
 import {FtvmError} from '../../errors.ts';

@@ -1,6 +1,6 @@
 // Succeeds: with data, with a guest's exit code, and with a handle that it forgot to close.
 
-import {Flags} from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../../../src/cli/base-command.ts';
 
 export default class Succeed extends BaseCommand {

@@ -3,7 +3,7 @@
 
 import {once} from 'node:events';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {Flags} from '@oclif/core';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../../../src/cli/base-command.ts';
 
 export default class Wait extends BaseCommand {
