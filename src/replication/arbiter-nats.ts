@@ -1,6 +1,6 @@
-// The arbiter `nats://…`: the JetStream key-value bucket "ftvm" of a NATS cluster, a key LINEAGE.GENERATION for each claim. A claim is
-// a conditional write, "only if the key has never been written"; the id read back from the bucket's leader decides. No key is ever
-// deleted. Absence is never concluded from a read: a deposed leader may answer with what it does not know yet.
+// The arbiter `nats://…`: the JetStream key-value bucket "ftvm" of a NATS cluster, a key LINEAGE.GENERATION for each claim. Whoever
+// claims appends his id to the key's history, without a condition; the first id, read back from the bucket's leader, decides. Nothing is
+// ever deleted. Absence is never concluded from a read: a deposed leader may answer with what it does not know yet.
 
 import {readFileSync} from 'node:fs';
 import {
@@ -47,8 +47,6 @@ const PING_INTERVAL_MS = 1000;
 /** Error codes of JetStream's API. */
 const STREAM_NOT_FOUND = 10_059;
 const NAME_IN_USE = 10_058;
-/** "Wrong last sequence", with and without the sequence: the key has been written. */
-const KEY_EXISTS: ReadonlySet<number> = new Set([10_071, 10_164]);
 /** Too few JetStream nodes are up for the replicas wanted. */
 const NO_SUITABLE_PEERS = 10_005;
 
@@ -97,12 +95,9 @@ export class NatsArbiter implements Arbiter {
       if (!session.hasBucket) throw this.#bucketless();
       let failure: unknown;
       try {
-        await session.client.publish(subject, claimant, {
-          expect: {lastSubjectSequence: 0, streamName: STREAM},
-          timeout: REQUEST_TIMEOUT_MS,
-        });
+        await session.client.publish(subject, claimant, {expect: {streamName: STREAM}, timeout: REQUEST_TIMEOUT_MS});
       } catch (error) {
-        if (!KEY_EXISTS.has(apiCode(error))) failure = error;
+        failure = error;
       }
       const winner = await this.#readClaim(session, subject);
       if (winner === undefined) {
@@ -151,7 +146,7 @@ export class NatsArbiter implements Arbiter {
     assertLineage(lineageId);
     assertNonce(name, '0');
     return this.#ask('read a nonce', {makesBucket: false}, async ({manager, hasBucket}) =>
-      hasBucket ? await readKey(manager, nonceSubject(lineageId, name)) : undefined,
+      hasBucket ? await readLast(manager, nonceSubject(lineageId, name)) : undefined,
     );
   }
 
@@ -162,10 +157,10 @@ export class NatsArbiter implements Arbiter {
   }
 
   async #readClaim({manager}: Session, subject: string): Promise<string | undefined> {
-    const text = await readKey(manager, subject);
+    const text = await readFirst(manager, subject);
     if (text === undefined || isClaimant(text)) return text;
-    throw this.#unreachable(`holds a damaged or deleted claim, ${subject}`, {
-      hint: 'Find out which host is alive. Claims must never be deleted.',
+    throw this.#unreachable(`holds a damaged claim, ${subject}`, {
+      hint: 'Find out which host is alive. Nothing but ftvm may write claims.',
     });
   }
 
@@ -287,9 +282,11 @@ export class NatsArbiter implements Arbiter {
           ? 'forgets keys after a time'
           : config.retention !== RetentionPolicy.Limits || config.max_msgs > 0 || config.max_bytes > 0
             ? 'forgets keys when it is full'
-            : config.mirror !== undefined || (config.sources?.length ?? 0) > 0
-              ? 'is a copy of another'
-              : undefined;
+            : config.max_msgs_per_subject > 0
+              ? 'forgets what a key was first given'
+              : config.mirror !== undefined || (config.sources?.length ?? 0) > 0
+                ? 'is a copy of another'
+                : undefined;
     if (wrong !== undefined) {
       throw this.#unreachable(`has a bucket "${BUCKET}" that ${wrong}`, {
         hint: `Such a bucket cannot arbitrate. Remove it while no guest runs, and ftvm makes it: nats kv del ${BUCKET}`,
@@ -315,7 +312,7 @@ export class NatsArbiter implements Arbiter {
   }
 }
 
-/** As `nats kv add` makes it, and nothing can be deleted. */
+/** As `nats kv add` makes it, but a key's history has no end, and nothing can be deleted. */
 function bucketConfig(replicas: number): Partial<StreamConfig> & {name: string} {
   return {
     name: STREAM,
@@ -325,7 +322,7 @@ function bucketConfig(replicas: number): Partial<StreamConfig> & {name: string} 
     num_replicas: replicas,
     retention: RetentionPolicy.Limits,
     discard: DiscardPolicy.New,
-    max_msgs_per_subject: 1,
+    max_msgs_per_subject: -1,
     max_age: 0,
     deny_delete: true,
     deny_purge: true,
@@ -339,10 +336,18 @@ function nonceSubject(lineageId: string, name: string): string {
   return `${SUBJECT}.${lineageId}.nonce.${name}`;
 }
 
-/** The key's value as the leader has it; undefined when it has none, which proves nothing. A deleted key reads as no valid id. */
-async function readKey(manager: JetStreamManager, subject: string): Promise<string | undefined> {
+/** What the key was first given, as the leader has it; undefined when that is nothing, which proves nothing. */
+async function readFirst(manager: JetStreamManager, subject: string): Promise<string | undefined> {
+  // Servers know this query since 2.9; the client's types do not.
+  const query = {seq: 1, next_by_subj: subject};
+  const message = await manager.streams.getMessage(STREAM, query);
+  return message?.string();
+}
+
+/** The key's present value, likewise. */
+async function readLast(manager: JetStreamManager, subject: string): Promise<string | undefined> {
   const message = await manager.streams.getMessage(STREAM, {last_by_subj: subject});
-  return message === null ? undefined : message.string();
+  return message?.string();
 }
 
 function credentials(environment: NodeJS.ProcessEnv, spec: string): NodeConnectionOptions {
