@@ -13,7 +13,7 @@ export async function accountOf(logPath: string): Promise<LogAccount> {
   const account: {position: bigint; cause: string; lengthBytes: number}[] = [
     {position: 0n, cause: 'preamble', lengthBytes: PREAMBLE_BYTES},
   ];
-  const feed = await FileFeed.open([logPath]);
+  const feed = await FileFeed.open(logPath);
   try {
     let previous = 0n;
     for (let frame = await feed.next(); frame !== undefined; frame = await feed.next()) {

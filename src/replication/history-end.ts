@@ -27,5 +27,5 @@ export async function historyEnd(world: Pick<World, 'readLog'>, path: string): P
 }
 
 export function openFeed(world: Pick<World, 'readLog'>, path: string): Promise<FileFeed> {
-  return FileFeed.open([path], (file) => world.readLog(file, {offset: 0}));
+  return FileFeed.open(path, (file) => world.readLog(file, {offset: 0}));
 }

@@ -15,7 +15,7 @@ export async function copyAsNewLineage(
 ): Promise<{path: string; point: StreamPoint; sizeBytes: number}> {
   const lineageId = crypto.getRandomValues(new Uint8Array(16));
   const start = startOfLineage(lineageId);
-  const feed = await FileFeed.open([from]);
+  const feed = await FileFeed.open(from);
   const file = await LogFileWriter.create(to, {overwrite: false});
   try {
     await file.append(encodePreamble({startsWith: 'powerOn', point: start}));

@@ -10,7 +10,7 @@ export async function dumpLog(
   path: string,
   options: {json: boolean; maxBytes: number; write: (line: string) => void; aborted: () => boolean},
 ): Promise<{end: LogEnd; position: bigint; records: bigint}> {
-  const feed = await FileFeed.open([path]);
+  const feed = await FileFeed.open(path);
   try {
     for (let frame = await feed.next(); frame !== undefined && !options.aborted(); frame = await feed.next()) {
       frame.records.forEach((record, index) => {

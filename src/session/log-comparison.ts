@@ -114,7 +114,7 @@ class InputReader implements AsyncDisposable {
   }
 
   static async open(path: string): Promise<InputReader> {
-    const feed = await FileFeed.open([path]);
+    const feed = await FileFeed.open(path);
     try {
       const queue = new RecordQueue(feed);
       return new InputReader({path, feed, queue, header: await naming(path, () => readHeader(queue, path))});

@@ -239,7 +239,7 @@ class LogPair {
   }
 
   async #side(log: LogSummary, machine: Machine): Promise<LockstepSide> {
-    const feed = await FileFeed.open([log.path]);
+    const feed = await FileFeed.open(log.path);
     this.#feeds.push(feed);
     const onProgress = (position: bigint): void => this.#options.onProgress?.('replaying', position);
     return new LockstepSide({machine, path: log.path, queue: new RecordQueue(feed), onProgress});

@@ -12,15 +12,15 @@ import {encodeState} from '../logformat/state-file.ts';
 import {type ArtefactPaths, loadArtefacts} from './artefacts.ts';
 import {CheckJournal, type Verified} from './check-journal.ts';
 import {OutputDigest, StateDigest} from './digests.ts';
-import {FileFeed} from './file-feed.ts';
 import {HostedMachine} from './hosted-machine.ts';
+import {LogChain} from './log-chain.ts';
 import {LogSource} from './log-source.ts';
 import {RecordQueue} from './record-queue.ts';
 import {type Gate, Session, type SessionEnd} from './session.ts';
 import {FTVM_VERSION} from './version.ts';
 
 export type ReplayOptions = {
-  /** The log, or the files that hold its parts in order. */
+  /** The log; or the files that hold its parts, or the logs of the hosts that carried the guest, in order. */
   logPaths: readonly string[];
   paths?: ArtefactPaths;
   /** Stop at this position. */
@@ -44,7 +44,7 @@ export type Replay = {
 
 /** Replays to the log's end. Throws FtvmError `divergence`, `corrupt`, `mismatchedArtefact`, `mismatchedVersion` and so on. */
 export async function replay(options: ReplayOptions): Promise<Replay> {
-  const feed = await FileFeed.open(options.logPaths);
+  const feed = await LogChain.open(options.logPaths);
   try {
     const queue = new RecordQueue(feed);
     const header = await readHeader(queue, options.logPaths[0]);

@@ -54,12 +54,12 @@ export async function replayMustShow(
   return verdict;
 }
 
-/** Replays to a verdict, which must be `identical`. */
+/** Replays to a verdict, which must be `identical`. Several logs are those of hosts, in order. */
 export async function replayMustBeIdentical(
-  logPath: string,
+  logPaths: string | readonly string[],
   options: {timeoutMs?: number; argv?: readonly string[]} = {},
 ): Promise<string> {
-  const argv = ['replay', logPath, ...(options.argv ?? [])];
+  const argv = ['replay', ...[logPaths].flat(), ...(options.argv ?? [])];
   const {exitCode, stdout, stderr} = await runFtvm(argv, {timeoutMs: options.timeoutMs ?? 60_000});
   assert.equal(exitCode, 0, `${stdout}${stderr}`);
   assert.match(stdout, /^identical: \d+ records, \d+ digests over \d+ steps$/m);

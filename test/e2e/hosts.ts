@@ -24,7 +24,7 @@ export class Hosts implements AsyncDisposable {
   readonly #places: readonly Place[];
   readonly #arbiter: string;
   readonly #mac: string | undefined;
-  readonly #former: FtvmProcess[] = [];
+  readonly #former: {process: FtvmProcess; logPath: string}[] = [];
   #count = 0;
   #primary: {process: FtvmProcess; logPath: string; address: string} | undefined;
   #backup: {process: FtvmProcess; logPath: string} | undefined;
@@ -45,6 +45,11 @@ export class Hosts implements AsyncDisposable {
   get logPath(): string {
     assert.ok(this.#primary !== undefined);
     return this.#primary.logPath;
+  }
+
+  /** Of all that have been the primary, in that order. */
+  get logPaths(): string[] {
+    return [...this.#former.map(({logPath}) => logPath), this.logPath];
   }
 
   /** Starts a guest with this on its kernel's command line. `preload`: a module that changes ftvm before it starts. */
@@ -92,7 +97,8 @@ export class Hosts implements AsyncDisposable {
     const {process, logPath} = this.#backup;
     const address = await addressOf(process);
     await process.waitFor(/live from position/, {stream: 'stderr', timeoutMs: BOOT_TIMEOUT_MS});
-    this.#former.push(this.primary);
+    assert.ok(this.#primary !== undefined);
+    this.#former.push(this.#primary);
     this.#primary = {process, logPath, address};
     this.#backup = undefined;
   }
@@ -100,7 +106,7 @@ export class Hosts implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#primary?.process[Symbol.asyncDispose]();
     await this.#backup?.process[Symbol.asyncDispose]();
-    for (const process of this.#former) await process[Symbol.asyncDispose]();
+    for (const {process} of this.#former) await process[Symbol.asyncDispose]();
   }
 
   #follow(address: string | undefined, argv: readonly string[]): FtvmProcess {

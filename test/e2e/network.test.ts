@@ -8,7 +8,7 @@ import {EXIT_CODES} from '../../src/errors.ts';
 import {SEED} from '../chaos/seed.ts';
 import {Random} from '../differential/random.ts';
 import {debianGuest, GUEST_BUILD_TIMEOUT_MS} from '../guests/debian-guest.ts';
-import {recordsOfKind, replayMustBeIdentical} from './ftvm-cli.ts';
+import {recordsOf, recordsOfKind, replayMustBeIdentical} from './ftvm-cli.ts';
 import {Lan} from './lan.ts';
 import {SlowChannel} from './slow-channel.ts';
 
@@ -59,9 +59,12 @@ describe('a network that outlives a host', function () {
     assert.equal(await lan.moves(), KILLS);
     hosts.primary.kill('SIGINT');
     await hosts.primary.exit();
-    // The survivor's log has the whole history, across every takeover.
-    const {logPath} = hosts;
-    await replayMustBeIdentical(logPath, {timeoutMs: 180_000});
+    // The logs of all hosts, in order, are one history from power-on across every takeover; the survivor's log is all of it.
+    const {logPath, logPaths} = hosts;
+    assert.equal(logPaths.length, KILLS + 1);
+    const verdict = await replayMustBeIdentical(logPaths, {timeoutMs: 180_000});
+    const [, records] = /^identical: (\d+) records/.exec(verdict) ?? [];
+    assert.equal(Number(records), recordsOf(logPath).length);
     assert.equal(recordsOfKind(logPath, 'takeover').length, KILLS);
     assert.ok(recordsOfKind(logPath, 'input').some(({input}) => input.kind === 'packet'));
   });

@@ -14,7 +14,7 @@ describe('a feed from a file', () => {
     assert.equal(exitCode, 0, stderr);
     const parts = [new Uint8Array(readFileSync(path))];
     let reads = 0;
-    const feed = await FileFeed.open([path], async () => ({
+    const feed = await FileFeed.open(path, async () => ({
       next: async () => {
         reads += 1;
         return parts.shift() ?? new Uint8Array();
