@@ -116,25 +116,43 @@ function built(meaning: (o: InstructionBuilder) => void): Pick<Instruction, 'sta
   return {statements: builder.statements, localTypes: builder.locals.map((local) => local.type)};
 }
 
+/** They are the same for all instructions. */
+const OPERANDS = {
+  rs1: operand('rs1'),
+  rs2: operand('rs2'),
+  imm: operand('imm'),
+  pc: operand('pc'),
+  nextPc: operand('nextPc'),
+  fs1: operand('fs1'),
+  fs2: operand('fs2'),
+  fs3: operand('fs3'),
+  single1: operand('single1'),
+  single2: operand('single2'),
+  single3: operand('single3'),
+  low1: operand('low1'),
+  low2: operand('low2'),
+  rm: operand('rm'),
+};
+
 /** The language of the instruction tables. A result may be set only after every operand was used: rd may be rs1. */
 export class InstructionBuilder extends Builder {
-  readonly rs1 = operand('rs1');
-  readonly rs2 = operand('rs2');
-  readonly imm = operand('imm');
-  readonly pc = operand('pc');
-  readonly nextPc = operand('nextPc');
+  readonly rs1 = OPERANDS.rs1;
+  readonly rs2 = OPERANDS.rs2;
+  readonly imm = OPERANDS.imm;
+  readonly pc = OPERANDS.pc;
+  readonly nextPc = OPERANDS.nextPc;
   /** FP registers, all 64 bits. */
-  readonly fs1 = operand('fs1');
-  readonly fs2 = operand('fs2');
-  readonly fs3 = operand('fs3');
+  readonly fs1 = OPERANDS.fs1;
+  readonly fs2 = OPERANDS.fs2;
+  readonly fs3 = OPERANDS.fs3;
   /** The singles in them. */
-  readonly single1 = operand('single1');
-  readonly single2 = operand('single2');
-  readonly single3 = operand('single3');
+  readonly single1 = OPERANDS.single1;
+  readonly single2 = OPERANDS.single2;
+  readonly single3 = OPERANDS.single3;
   /** Their low halves as they are. */
-  readonly low1 = operand('low1');
-  readonly low2 = operand('low2');
-  readonly rm = operand('rm');
+  readonly low1 = OPERANDS.low1;
+  readonly low2 = OPERANDS.low2;
+  readonly rm = OPERANDS.rm;
 
   setRd(value: Expr): void {
     this.emit({kind: 'setRd', value});

@@ -45,7 +45,12 @@ export class ByteWriter {
     return this.#buffer.subarray(0, this.#length);
   }
 
-  byte(...values: number[]): this {
+  byte(value: number): this {
+    this.#push(value);
+    return this;
+  }
+
+  sequence(...values: readonly number[]): this {
     for (const value of values) this.#push(value);
     return this;
   }
@@ -147,7 +152,7 @@ export class CodeWriter {
   op(operator: Operator): this {
     const entry = OPERATORS[operator];
     this.#out.byte(entry.code);
-    if ('after' in entry) this.#out.byte(...entry.after);
+    if ('after' in entry) this.#out.sequence(...entry.after);
     return this;
   }
 
@@ -168,7 +173,7 @@ export class CodeWriter {
 
   /** A load or a store; the alignment is declared as 1, which is only a hint. */
   memory(access: HostLoad | HostStore, offset = 0): this {
-    this.#out.byte(MEMORY_CODES[access], 0).unsigned(offset);
+    this.#out.byte(MEMORY_CODES[access]).byte(0).unsigned(offset);
     return this;
   }
 
@@ -251,7 +256,7 @@ export class CodeWriter {
   }
 
   #structured(code: number, type: number, body: (label: Label) => void): this {
-    this.#out.byte(code, type);
+    this.#out.byte(code).byte(type);
     this.#depth += 1;
     body({depth: this.#depth});
     this.#depth -= 1;
@@ -313,7 +318,7 @@ export class ModuleWriter {
   }
 
   finish(): Uint8Array<ArrayBuffer> {
-    const out = new ByteWriter().byte(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+    const out = new ByteWriter().sequence(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
     section(out, 1, this.#types, (w, type) => {
       w.byte(0x60).unsigned(type.params.length);
       for (const param of type.params) w.byte(TYPE_CODES[param]);
@@ -325,14 +330,14 @@ export class ModuleWriter {
         (w) =>
           w.name('env').name(name).byte(0).unsigned(type),
     );
-    imports.push((w) => w.name('env').name('memory').byte(2, 0).unsigned(this.#memoryPages));
-    if (this.#importsTable) imports.push((w) => w.name('env').name('table').byte(1, 0x70, 0).unsigned(1));
+    imports.push((w) => w.name('env').name('memory').sequence(2, 0).unsigned(this.#memoryPages));
+    if (this.#importsTable) imports.push((w) => w.name('env').name('table').sequence(1, 0x70, 0).unsigned(1));
     section(out, 2, imports, (w, write) => write(w));
     section(out, 3, this.#functionTypes, (w, type) => w.unsigned(type));
     section(out, 7, this.#exports, (w, {name, index}) => w.name(name).byte(0).unsigned(index));
     if (this.#elements.length > 0) {
       section(out, 9, this.#elements, (w, {slot, index}) =>
-        w.byte(0, 0x41).signed32(slot).byte(0x0b).unsigned(1).unsigned(index),
+        w.sequence(0, 0x41).signed32(slot).byte(0x0b).unsigned(1).unsigned(index),
       );
     }
     this.#writeHints(out);

@@ -38,9 +38,11 @@ function examine(instruction: Instruction): Traits {
   const operands = new Set<OperandName>();
   const callees = new Set<string>();
   const kinds = new Set<string>();
+  // An expression that is used several times stands in the tree several times: there are 2000 nodes, and 50,000 ways to them.
+  const seen = new Set<object>();
   const visit = (value: unknown): void => {
-    if (Array.isArray(value)) value.forEach(visit);
-    if (typeof value !== 'object' || value === null) return;
+    if (typeof value !== 'object' || value === null || seen.has(value)) return;
+    seen.add(value);
     if ('kind' in value && typeof value.kind === 'string') kinds.add(value.kind);
     if ('intent' in value && value.intent === 'write') kinds.add('atomicWrite');
     if ('operand' in value) operands.add(value.operand as OperandName);
