@@ -159,7 +159,7 @@ async function runRecord(job: Live & {logPath: string}, backup?: Backup): Promis
       note(text) {
         const endpoint = /^listening on (\S+)$/.exec(text)?.[1];
         if (endpoint !== undefined) backup?.listening(endpoint);
-        const pauseMs = /the guest stood still for (\d+) ms$/.exec(text)?.[1];
+        const pauseMs = /the guest stood still for (\d+) ms \(\d+ pages\)$/.exec(text)?.[1];
         if (pauseMs !== undefined) joinPausesMs.push(Number(pauseMs));
       },
     },

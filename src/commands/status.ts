@@ -58,6 +58,7 @@ function describe(status: SessionStatus): string[] {
       `position ${status.position}${status.paused ? ', paused' : ''}, ${status.digests} digests agreed`,
     ];
   }
+  const {lastState} = status;
   return [
     `primary, generation ${status.generation}, ${status.standing}`,
     `position ${status.position}${status.paused ? ', paused' : ''}, ${status.writtenThrough} records, ${status.unreleasedOutputs} outputs not released`,
@@ -65,6 +66,11 @@ function describe(status: SessionStatus): string[] {
       ({name, eligible, lagSteps, lagMs, datagramsSilentMs}) =>
         `${eligible ? 'backup' : 'follower'} ${name}: ${lagSteps} steps, ${lagMs} ms behind${datagramsSilentMs === undefined ? ', no heartbeat datagrams' : ''}`,
     ),
+    ...(lastState === undefined
+      ? []
+      : [
+          `state sent to ${lastState.follower}: the guest stood still for ${lastState.pauseMs} ms (${lastState.pages} pages)`,
+        ]),
   ];
 }
 

@@ -15,6 +15,12 @@ export interface LogBytes {
   close(): Promise<void>;
 }
 
+/** A state's last part, and where the state stands. */
+export type FinishedState = {batches: Uint8Array[]; pages: number; table: Uint8Array; end: StateEnd};
+
+/** What the guest stood still for: so long, until so many pages and the state table were on their way. */
+export type StatePause = {pauseMs: number; pages: number};
+
 export type FollowerLinkPort = {
   readonly lineageId: string;
   nowMs(): number;
@@ -24,7 +30,9 @@ export type FollowerLinkPort = {
   openLog(offset: number): Promise<LogBytes>;
   startState(): StateSender;
   /** Called at a boundary: covers and flushes everything, and says where the state stands. */
-  finishState(sender: StateSender): {batches: Uint8Array[]; table: Uint8Array; end: StateEnd};
+  finishState(sender: StateSender): FinishedState;
+  /** Its state is on its way. */
+  stateSent(follower: FollowerLink, pause: StatePause): void;
   /** Its channel speaks again after so long a silence; called before what it says is taken. */
   spoke(follower: FollowerLink, silentMs: number): void;
   /** It was heard: an acknowledgement, or readiness. */
@@ -257,12 +265,14 @@ export class FollowerLink {
 
   #finishState(sender: StateSender): void {
     this.#sender = undefined;
-    const {batches, table, end} = this.#port.finishState(sender);
+    const startMs = this.#port.nowMs();
+    const {batches, pages, table, end} = this.#port.finishState(sender);
     for (const bytes of batches) this.#link.send({kind: 'pages', bytes});
     for (let start = 0; start < table.length; start += MAX_CHUNK_BYTES) {
       this.#link.send({kind: 'table', bytes: table.slice(start, start + MAX_CHUNK_BYTES)});
     }
     this.#link.send({kind: 'stateEnd', end});
+    this.#port.stateSent(this, {pauseMs: this.#port.nowMs() - startMs, pages});
   }
 
   #close(reason: string, deliberate: boolean): void {

@@ -145,13 +145,13 @@ export class LivePrimary {
       },
       startState: () => primary.startState(),
       finishState(sender) {
-        const {batches, table, ordinal, digest} = primary.finishState(sender);
+        const {batches, pages, table, ordinal, digest} = primary.finishState(sender);
         const end = {
           ordinal: String(ordinal),
           position: String(primary.machine.position),
           digest: Buffer.from(digest).toString('hex'),
         };
-        return {batches, table, end};
+        return {batches, pages, table, end};
       },
       position: () => primary.machine.position,
       outputs: () => primary.progress,
@@ -233,6 +233,7 @@ export class LivePrimary {
       writtenThrough: String(writtenThrough),
       unreleasedOutputs: Number(emittedThrough - releasedThrough),
       bytesByCause: this.#primary.journal.bytesByCause,
+      ...(replication?.lastState !== undefined && {lastState: replication.lastState}),
       followers: (replication?.followers ?? []).map((follower) => ({
         name: follower.name,
         eligible: follower.eligible,

@@ -7,11 +7,11 @@ import type {Followers} from '../session/primary.ts';
 import type {SourceEnd} from '../session/session.ts';
 import type {StateSender} from '../session/state-transfer.ts';
 import type {Arbiter} from './arbiter.ts';
-import {FollowerLink, type LogBytes} from './follower-link.ts';
+import {type FinishedState, FollowerLink, type LogBytes, type StatePause} from './follower-link.ts';
 import type {HeartbeatSocket} from './heartbeat.ts';
 import {PositionClock, slowdownMs} from './lag.ts';
 import type {Link} from './link.ts';
-import {CHANNEL_PROTOCOL, type StateEnd} from './messages.ts';
+import {CHANNEL_PROTOCOL} from './messages.ts';
 import type {Timing} from './timing.ts';
 
 /** How long a closing primary waits for the backup's last acknowledgement. */
@@ -39,7 +39,7 @@ export type PrimaryPort = {
   /** Appends and writes the record of a generation that this primary has won again. */
   appendTakeover(generation: number): void;
   startState(): StateSender;
-  finishState(sender: StateSender): {batches: Uint8Array[]; table: Uint8Array; end: StateEnd};
+  finishState(sender: StateSender): FinishedState;
   position(): bigint;
   /** Ordinals: the last output that left, the last that was emitted. */
   outputs(): {releasedThrough: bigint; emittedThrough: bigint};
@@ -99,6 +99,7 @@ export class PrimaryReplication implements Followers {
   readonly #watchTimer: NodeJS.Timeout;
   #lastTickMs: number;
   #closing = false;
+  #lastState: ({follower: string} & StatePause) | undefined;
   readonly #positions = new PositionClock();
   #waiting: {condition: () => boolean; resolve: () => void}[] = [];
 
@@ -141,6 +142,11 @@ export class PrimaryReplication implements Followers {
     }));
   }
 
+  /** The last state that was sent, for `status`; undefined: none was. */
+  get lastState(): ({follower: string} & StatePause) | undefined {
+    return this.#lastState;
+  }
+
   get backup(): FollowerLink | undefined {
     return this.#standing.kind === 'protected' ? this.#standing.backup : undefined;
   }
@@ -163,7 +169,8 @@ export class PrimaryReplication implements Followers {
       }),
       pair: (session) => heartbeats.pair({session, side: 'primary', to: undefined}),
       startState: () => this.#requirePort().startState(),
-      finishState: (sender) => this.#finishState(sender),
+      finishState: (sender) => this.#requirePort().finishState(sender),
+      stateSent: (to, pause) => this.#stateSent(to, pause),
       spoke: (speaking, silentMs) => {
         if (speaking === this.backup && silentMs > this.#parts.timing.takeoverMs)
           this.#doubt(`the backup's channel was silent for ${Math.round(silentMs)} ms`);
@@ -271,13 +278,9 @@ export class PrimaryReplication implements Followers {
     await this.#parts.arbiter?.close();
   }
 
-  #finishState(sender: StateSender): ReturnType<PrimaryPort['finishState']> {
-    const startMs = this.#parts.nowMs();
-    const state = this.#requirePort().finishState(sender);
-    this.#parts.note(
-      `state sent to a follower: the guest stood still for ${(this.#parts.nowMs() - startMs).toFixed(0)} ms`,
-    );
-    return state;
+  #stateSent({name: follower}: FollowerLink, {pauseMs, pages}: StatePause): void {
+    this.#lastState = {follower, pauseMs: Math.round(pauseMs * 10) / 10, pages};
+    this.#parts.note(`state sent to a follower: the guest stood still for ${pauseMs.toFixed(0)} ms (${pages} pages)`);
   }
 
   // Backups

@@ -29,6 +29,8 @@ export type SessionStatus =
       unreleasedOutputs: number;
       /** Bytes of the log's records in this session, by what caused them. */
       bytesByCause: Record<string, number>;
+      /** The last follower that took the state: how long the guest stood still for it, and for how many pages. Left out if none did. */
+      lastState?: {follower: string; pauseMs: number; pages: number};
       followers: FollowerStatus[];
     }
   | {

@@ -227,7 +227,7 @@ export class Primary {
   }
 
   /** At the present boundary, with everything before it in the log: the rest of the state, and where it stands. */
-  finishState(sender: StateSender): {batches: Uint8Array[]; table: Uint8Array; ordinal: bigint; digest: Uint8Array} {
+  finishState(sender: StateSender): ReturnType<StateSender['finish']> & {ordinal: bigint; digest: Uint8Array} {
     this.#journal.coverOutputs(this.machine.position);
     const ordinal = this.#parts.writer.lastOrdinal;
     return {...sender.finish(), ordinal, digest: this.#parts.stateDigest.compute()};

@@ -44,16 +44,17 @@ export class StateSender {
     }
   }
 
-  /** At the boundary where the machine stands: the last pages, then the state table. */
-  finish(): {batches: Uint8Array[]; table: Uint8Array} {
+  /** At the boundary where the machine stands: the last pages, and how many they are, then the state table. */
+  finish(): {batches: Uint8Array[]; pages: number; table: Uint8Array} {
     this.#written.forEach((written, memory) => {
       const pending = this.#pending[memory];
       pending.indices = [...new Set([...pending.indices, ...written.take()])];
     });
+    const pages = this.#pending.reduce((sum, {indices}) => sum + indices.length, 0);
     const batches: Uint8Array[] = [];
     for (let batch = this.#takeBatch(); batch !== undefined; batch = this.#takeBatch()) batches.push(batch);
     this.close();
-    return {batches, table: encodeTable(this.#machine)};
+    return {batches, pages, table: encodeTable(this.#machine)};
   }
 
   close(): void {

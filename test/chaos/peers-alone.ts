@@ -92,7 +92,7 @@ export class PrimaryAlone {
       appendJoined: () => {},
       appendTakeover: () => {},
       startState: () => sender,
-      finishState: () => ({batches: [new Uint8Array(6)], table: new Uint8Array(100), end: END}),
+      finishState: () => ({batches: [new Uint8Array(6)], pages: 1, table: new Uint8Array(100), end: END}),
       position: () => 0n,
       outputs: () => ({releasedThrough: 0n, emittedThrough: 0n}),
     };
