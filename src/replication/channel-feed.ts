@@ -52,6 +52,8 @@ export class ChannelFeed implements FrameFeed {
   readonly #wakeup = new Wakeup();
   readonly #timer: NodeJS.Timeout;
   #heartbeat: Heartbeat | undefined;
+  /** As the primary's greeting says. */
+  #lineageId: string | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
   readonly #log = Promise.withResolvers<Pick<LogStore, 'append' | 'sync'>>();
   readonly #welcome = Promise.withResolvers<Welcome>();
@@ -244,6 +246,7 @@ export class ChannelFeed implements FrameFeed {
 
   #greet(welcome: Welcome): void {
     if (this.#heartbeat !== undefined) throw new FtvmError('network', 'the primary sent a second greeting');
+    this.#lineageId = welcome.lineageId;
     this.#takeoverMs = welcome.takeoverMs;
     const to = {host: this.#link.hosts.remote, port: welcome.datagramPort};
     const heartbeat = this.#parts.heartbeats.pair({session: Buffer.from(welcome.session, 'hex'), side: 'follower', to});
@@ -292,6 +295,7 @@ export class ChannelFeed implements FrameFeed {
     const before = this.#queue.length;
     for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
       const first = frame.firstOrdinal === 1n ? PREAMBLE_BYTES : 0;
+      if (first > 0) this.#checkLineage();
       const whole = Uint8Array.from(this.#unwritten.subarray(0, first + frame.lengthBytes));
       this.#unwritten = this.#unwritten.subarray(whole.length);
       this.#log.promise.then((log) => log.append(whole)).catch((error: unknown) => this.fail(error));
@@ -306,6 +310,15 @@ export class ChannelFeed implements FrameFeed {
     this.#acknowledge();
     this.#syncReceived();
     this.#wakeup.signal();
+  }
+
+  #checkLineage(): void {
+    const lineageId = Buffer.from(this.#reader.point?.lineageId ?? []).toString('hex');
+    if (lineageId !== this.#lineageId)
+      throw new FtvmError(
+        'network',
+        `the primary greets as lineage ${this.#lineageId}, and sent a log of ${lineageId}`,
+      );
   }
 
   /** What has no room now is said later, by then with more in it: who reads nothing must not fill our memory. */

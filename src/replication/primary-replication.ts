@@ -86,6 +86,8 @@ export class PrimaryReplication implements Followers {
   readonly #lineageId: string;
   readonly #followers = new Set<FollowerLink>();
   #port: PrimaryPort | undefined;
+  /** There is a primary, and its log. */
+  readonly #served = Promise.withResolvers<PrimaryPort>();
   #standing: Standing = {kind: 'alone'};
   #generation: number;
   #nonce: Promise<{name: string; value: string}> | undefined;
@@ -113,6 +115,7 @@ export class PrimaryReplication implements Followers {
 
   set port(port: PrimaryPort) {
     this.#port = port;
+    this.#served.resolve(port);
   }
 
   get generation(): number {
@@ -160,7 +163,8 @@ export class PrimaryReplication implements Followers {
       welcome: async (session) => ({
         protocol: CHANNEL_PROTOCOL,
         lineageId: this.#lineageId,
-        position: String(this.#port?.position() ?? 0n),
+        // Who comes before the log is there waits: what is in its place is another's.
+        position: String((await this.#served.promise).position()),
         generation: this.#generation,
         nonceName: (await this.#proof()).name,
         ...this.#parts.timing,

@@ -130,6 +130,13 @@ describe(`hostile peers, seed ${SEED} (FTVM_TEST_SEED)`, function () {
         112,
         /only a follower sends/,
       ],
+      [
+        "another guest's log",
+        (socket) =>
+          socket.write(encodeMessage(welcome)) && socket.write(encodeMessage({kind: 'bytes', bytes: makeLog().bytes})),
+        112,
+        /greets as lineage (ab){16}, and sent a log of/,
+      ],
       ['words before a greeting', (socket) => socket.write(encodeMessage(bytes(100))), 112, /before a greeting/],
       [
         'zeros without end',

@@ -38,7 +38,7 @@ export const PRIMARY_SAYS: Message[] = [
     kind: 'welcome',
     welcome: {
       protocol: CHANNEL_PROTOCOL,
-      lineageId: 'ab'.repeat(16),
+      lineageId: Buffer.from(LINEAGE_ID).toString('hex'),
       position: '0',
       generation: 1,
       nonceName: '',
@@ -64,13 +64,20 @@ export const ETHERNET = [14, 60, 1514, 9000].map((length) => encodeFrame(new Uin
 export class PrimaryAlone {
   readonly replication: PrimaryReplication;
 
+  /** It serves followers at once. */
   static async open(): Promise<PrimaryAlone> {
+    const primary = await PrimaryAlone.listening();
+    primary.serve();
+    return primary;
+  }
+
+  /** It listens, and has no log yet. */
+  static async listening(): Promise<PrimaryAlone> {
     const world = worldOf(async () => ({port: 9, send: () => {}, close: () => {}}));
     return new PrimaryAlone(await HeartbeatSocket.open(world, {host: '127.0.0.1', port: 0}));
   }
 
   private constructor(heartbeats: HeartbeatSocket) {
-    const sender = {nextBatch: () => undefined, close: () => {}} as unknown as StateSender;
     this.replication = new PrimaryReplication({
       lineageId: LINEAGE_ID,
       generation: 1,
@@ -85,6 +92,11 @@ export class PrimaryAlone {
         return {next: async () => pieces.pop() ?? new Uint8Array(0), close: async () => {}};
       },
     });
+  }
+
+  /** Its guest is there, and its log. */
+  serve(): void {
+    const sender = {nextBatch: () => undefined, close: () => {}} as unknown as StateSender;
     const port: PrimaryPort = {
       changed: () => {},
       pause: () => {},
