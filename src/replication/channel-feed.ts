@@ -18,8 +18,8 @@ import {CHANNEL_PROTOCOL, MAX_CHUNK_BYTES, type Message, type StateEnd, type Wel
 const BACKLOG_LIMIT_BYTES = 64 << 20;
 /** Execution is reported at least so often; it is a sign of life as well. */
 const REPORT_INTERVAL_MS = 20;
-/** How long a primary may take to greet. */
-const GREETING_LIMIT_MS = 10_000;
+/** For so many times this side's own take-over time a primary may be silent before it has told its own: one that starts is busy. */
+const GREETING_TAKEOVERS = 4;
 /** The part of a state that is not pages: registers, devices, queues. */
 const TABLE_LIMIT_BYTES = 64 << 20;
 /** What can be there of a frame that is not whole: the first comes behind the preamble. */
@@ -36,6 +36,8 @@ export type ChannelFeedParts = {
   openLog(welcome: Welcome): Promise<Pick<LogStore, 'append' | 'sync'>>;
   name: string;
   eligible: boolean;
+  /** This side's: until the primary's greeting tells its own. */
+  takeoverMs: number;
   position(): bigint;
   nowMs(): number;
   heartbeats: HeartbeatSocket;
@@ -72,7 +74,7 @@ export class ChannelFeed implements FrameFeed {
   /** The last record that the primary wants on this side's disk. */
   #syncWanted: bigint | undefined;
   #syncing = false;
-  #takeoverMs = GREETING_LIMIT_MS;
+  #takeoverMs: number;
   /** From the request to the state's end. It comes behind the whole log: the primary must not be held back before it is here. */
   #awaitsState = false;
   #lastHeardMs: number;
@@ -82,6 +84,7 @@ export class ChannelFeed implements FrameFeed {
   constructor(link: Link, parts: ChannelFeedParts) {
     this.#link = link;
     this.#parts = parts;
+    this.#takeoverMs = GREETING_TAKEOVERS * parts.takeoverMs;
     this.#lastHeardMs = parts.nowMs();
     this.#lastTickMs = this.#lastHeardMs;
     this.#welcome.promise.catch(() => {});

@@ -29,6 +29,8 @@ export type FollowChannelOptions = Omit<FollowerOptions, 'feed' | 'join' | 'logP
   overwrite: boolean;
   name: string;
   eligible: boolean;
+  /** How long a primary may be silent, until it tells. */
+  takeoverMs: number;
   /** Replay from power-on however far the primary is. */
   fromStart: boolean;
   onEnd(end: ChannelEnd): void;
@@ -61,6 +63,7 @@ export async function followChannel(
     },
     name: options.name,
     eligible: options.eligible,
+    takeoverMs: options.takeoverMs,
     position: () => machine?.position ?? 0n,
     nowMs: () => world.nowMs(),
     heartbeats,

@@ -182,6 +182,7 @@ class Tail {
       overwrite: overwrite || again,
       name: this.#name,
       eligible,
+      takeoverMs: this.#options.timing.takeoverMs,
       fromStart,
       paths,
       sink: (output) => output.kind === 'console' && onOutput?.(output.bytes),

@@ -140,6 +140,7 @@ export class FollowerAlone {
       }),
       name: 'the test',
       eligible: true,
+      takeoverMs: 2500,
       position: () => 0n,
       nowMs: () => performance.now(),
       heartbeats: new HeartbeatSocket(worldOf()),
