@@ -10,6 +10,7 @@ import type {StreamPoint} from '../logformat/stream-point.ts';
 import type {LogStore} from '../session/log-sink.ts';
 import type {FrameFeed} from '../session/record-queue.ts';
 import {Wakeup} from '../session/wakeup.ts';
+import {FrameBacklog} from './frame-backlog.ts';
 import type {Heartbeat, HeartbeatSocket} from './heartbeat.ts';
 import type {Link} from './link.ts';
 import {CHANNEL_PROTOCOL, MAX_CHUNK_BYTES, type Message, type StateEnd, type Welcome} from './messages.ts';
@@ -61,8 +62,7 @@ export class ChannelFeed implements FrameFeed {
   readonly #welcome = Promise.withResolvers<Welcome>();
   /** Bytes that the reader has and the log has not: the part of a frame that came so far. */
   #unwritten: Buffer = Buffer.alloc(0);
-  #queue: (LogFrame | Advance)[] = [];
-  #backlogBytes = 0;
+  readonly #backlog = new FrameBacklog();
   #advancedTo = 0n;
   #state: StatePart[] = [];
   #table: Uint8Array[] = [];
@@ -120,10 +120,9 @@ export class ChannelFeed implements FrameFeed {
 
   async next(): Promise<LogFrame | Advance | undefined> {
     for (;;) {
-      const next = this.#queue.shift();
+      const next = this.#backlog.take();
       if (next !== undefined) {
-        if ('lengthBytes' in next) this.#backlogBytes -= next.lengthBytes;
-        if (this.#backlogBytes < BACKLOG_LIMIT_BYTES / 2) this.#link.resume();
+        if (this.#backlog.bytes < BACKLOG_LIMIT_BYTES / 2) this.#link.resume();
         return next;
       }
       if (this.#failure !== undefined) throw this.#failure;
@@ -206,14 +205,11 @@ export class ChannelFeed implements FrameFeed {
       case 'bytes':
         this.#receiveStream(message.bytes);
         return;
-      case 'advance': {
-        const last = this.#queue.at(-1);
-        if (last !== undefined && 'sentAtMs' in last) this.#queue.pop();
-        this.#queue.push(message.advance);
+      case 'advance':
+        this.#backlog.addAdvance(message.advance);
         this.#advancedTo = message.advance.position;
         this.#wakeup.signal();
         return;
-      }
       case 'heartbeat':
         return;
       case 'sync':
@@ -295,21 +291,22 @@ export class ChannelFeed implements FrameFeed {
   #receiveStream(bytes: Uint8Array): void {
     this.#reader.push(bytes);
     this.#unwritten = Buffer.concat([this.#unwritten, bytes]);
-    const before = this.#queue.length;
+    const before = this.#reader.point?.ordinal;
+    let from = this.#reader.point;
     for (let frame = this.#reader.next(); frame !== undefined; frame = this.#reader.next()) {
       const first = frame.firstOrdinal === 1n ? PREAMBLE_BYTES : 0;
       if (first > 0) this.#checkLineage();
       const whole = Uint8Array.from(this.#unwritten.subarray(0, first + frame.lengthBytes));
       this.#unwritten = this.#unwritten.subarray(whole.length);
       this.#log.promise.then((log) => log.append(whole)).catch((error: unknown) => this.fail(error));
-      this.#queue.push(frame);
-      this.#backlogBytes += frame.lengthBytes;
+      this.#backlog.addFrame(frame, {bytes: whole, from});
+      from = frame.end;
     }
     // A file may end in zeros, which the reader skips; a channel has no reason to carry them.
     if (this.#unwritten.length > UNWRITTEN_LIMIT_BYTES)
       throw new FtvmError('network', 'the primary sent more than a frame holds, and no frame');
-    if (this.#backlogBytes > BACKLOG_LIMIT_BYTES && !this.#awaitsState) this.#link.pause();
-    if (this.#queue.length === before) return;
+    if (this.#backlog.bytes > BACKLOG_LIMIT_BYTES && !this.#awaitsState) this.#link.pause();
+    if (this.#reader.point?.ordinal === before) return;
     this.#acknowledge();
     this.#syncReceived();
     this.#wakeup.signal();
@@ -356,7 +353,7 @@ export class ChannelFeed implements FrameFeed {
     // This process itself stood still: what the primary sent meanwhile has not been looked at yet.
     if (nowMs - this.#lastTickMs > this.#takeoverMs / 2) this.#lastHeardMs = nowMs;
     this.#lastTickMs = nowMs;
-    const paused = this.#backlogBytes > BACKLOG_LIMIT_BYTES / 2 && !this.#awaitsState;
+    const paused = this.#backlog.bytes > BACKLOG_LIMIT_BYTES / 2 && !this.#awaitsState;
     const heardMs = Math.max(this.#lastHeardMs, this.#heartbeat?.lastHeardMs ?? 0);
     if (!paused && nowMs - heardMs > this.#takeoverMs) {
       this.#finish({kind: 'lost', message: `nothing was heard for ${this.#takeoverMs} ms`});
