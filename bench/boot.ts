@@ -7,7 +7,7 @@ import {FIRST_PROCESS_MARKER, PROMPT} from '../src/guests/debian/init-script.ts'
 import type {ResolvedGuest} from '../src/guests/manifest.ts';
 import {type Bench, repeat} from './bench-context.ts';
 import {DEBIAN, findDebian} from './debian-guest.ts';
-import {secondsToFirstByte} from './first-byte.ts';
+import {measureStarts, type Starts} from './first-instruction.ts';
 import {runFtvm} from './ftvm-run.ts';
 import {between, markOf, type QemuMode, type Run, type Step, stepsBetween} from './job.ts';
 import {runQemu} from './qemu-run.ts';
@@ -27,8 +27,8 @@ const BOOT: readonly Step[] = [
 
 /** One value a repetition in each list. */
 export type BootSamples = {
-  /** `ftvm record debian` to the first byte that the guest prints. */
-  firstByteS: number[];
+  /** `ftvm record debian` to its guest's first instruction; several a repetition. */
+  starts: Starts;
   /** Steps a CPU second from the firmware's first line to the shell, in millions. */
   speed: {plain: number[]; record: number[]};
   /** Process start to the shell. */
@@ -47,7 +47,7 @@ export async function measureBoot(bench: Bench, {untilS}: {untilS: number}): Pro
   const debian = await findDebian();
   if (debian === undefined) return undefined;
   const samples: BootSamples = {
-    firstByteS: [],
+    starts: {ftvmS: [], nodeS: []},
     speed: {plain: [], record: []},
     wallS: {record: [], replay: [], qemu: []},
     cpuS: {record: [], replay: [], qemu: []},
@@ -71,7 +71,10 @@ async function measureFtvm(bench: Bench, work: {repetition: number; samples: Boo
   const guest = {image: DEBIAN, endsItself: false};
   const logPath = join(bench.folder, 'debian.ftlog');
 
-  samples.firstByteS.push(await secondsToFirstByte(DEBIAN, {logPath, signal: bench.signal}));
+  bench.progress('Debian started', repetition);
+  const {ftvmS, nodeS} = await measureStarts(DEBIAN, bench);
+  samples.starts.ftvmS.push(...ftvmS);
+  samples.starts.nodeS.push(...nodeS);
 
   bench.progress('Debian without a log', repetition);
   samples.speed.plain.push(bootSpeed(await runFtvm({mode: 'plain', guest, steps: BOOT}, options)));

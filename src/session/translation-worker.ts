@@ -3,7 +3,8 @@
 
 import {setFlagsFromString} from 'node:v8';
 import {type MessagePort, workerData} from 'node:worker_threads';
-import {type HostArithmetic, type TranslationRequest, translate} from '../emulator/wasm/translate.ts';
+import {type TranslationRequest, translate} from '../emulator/wasm/translate.ts';
+import type {HostArithmetic} from '../emulator/wasm/translated-code.ts';
 
 export type Work = {requests: readonly TranslationRequest[]; arithmetic: HostArithmetic};
 

@@ -38,8 +38,8 @@ export type Variant = {
 const arithmetic = {fusesMultiplyAdd: fusesMultiplyAdd()};
 
 export const VARIANTS: readonly Variant[] = [
-  {name: 'translator only', engine: {kind: 'translator', threshold: 0, compiler: 'inline', arithmetic}},
-  {name: 'mixed', engine: {kind: 'translator', threshold: 7, compiler: 'inline', arithmetic}},
+  {name: 'translator only', engine: {kind: 'translator', threshold: 0, compiler: translate, arithmetic}},
+  {name: 'mixed', engine: {kind: 'translator', threshold: 7, compiler: translate, arithmetic}},
   {
     name: 'installed at random times',
     engine: {kind: 'translator', threshold: 3, compiler: 'queue'},

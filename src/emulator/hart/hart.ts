@@ -9,14 +9,14 @@ import {CAUSE, INTERRUPT, MENVCFG_STCE, MSTATUS, PRIVILEGE} from '../status.ts';
 import type {TranslatorOptions} from '../wasm/interpreter.ts';
 import {generateInterpreter, type HartFunctions} from '../wasm/interpreter-module.ts';
 import {type SlowPaths, SYSTEM_ACTIONS} from '../wasm/slot.ts';
-import {type HostArithmetic, PLAIN_ARITHMETIC} from '../wasm/translate.ts';
+import {type HostArithmetic, PLAIN_ARITHMETIC} from '../wasm/translated-code.ts';
 import {CodeCache} from './code-cache.ts';
 import {Csrs} from './csrs.ts';
 import {DataPath, DEFERRED, following} from './data-path.ts';
 import {FAULT, Mmu} from './mmu.ts';
 import {Pmp} from './pmp.ts';
 import {Registers} from './registers.ts';
-import {Translations} from './translations.ts';
+import {type Compiler, Translations} from './translations.ts';
 import {Traps} from './traps.ts';
 
 /** What the hart asks of the machine around it. */
@@ -37,8 +37,8 @@ const TIMERS = (1 << INTERRUPT.MTI) | (1 << INTERRUPT.STI);
  */
 export type Engine =
   | {kind: 'interpreter'}
-  /** `compiler`: `inline` translates while the guest waits; `queue` leaves it to whoever takes the requests. */
-  | {kind: 'translator'; threshold: number; compiler: 'inline' | 'queue'; arithmetic?: HostArithmetic};
+  /** `compiler`: `queue` leaves it to whoever takes the requests; `translate` (wasm/translate.ts) is called while the guest waits. */
+  | {kind: 'translator'; threshold: number; compiler: Compiler; arithmetic?: HostArithmetic};
 
 export class Hart implements RamObserver {
   readonly registers: Registers;

@@ -7,8 +7,8 @@ import * as layout from '../layout.ts';
 import type {Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
 import {type ByteRange, type CodePage, deltaOf} from '../wasm/region.ts';
-import {type HostArithmetic, type TranslatedRegion, type TranslationRequest, translate} from '../wasm/translate.ts';
-import {ENTRY_REQUESTED} from '../wasm/translated-code.ts';
+import type {TranslatedRegion, Translation, TranslationRequest} from '../wasm/translate.ts';
+import {ENTRY_REQUESTED, type HostArithmetic} from '../wasm/translated-code.ts';
 import type {CodeCache} from './code-cache.ts';
 import type {Pmp} from './pmp.ts';
 
@@ -27,6 +27,9 @@ export type CompiledTranslation = {module: WebAssembly.Module; regions: readonly
 /** A page of code and the page of RAM that it is. */
 type SourcePage = CodePage & {ramPage: number};
 type Request = {slot: number; entryAddress: number; pages: readonly SourcePage[]; offset: number};
+/** A queue, for a host that translates elsewhere and need not load the translator here; or the translator itself. */
+export type Compiler = 'queue' | ((requests: readonly TranslationRequest[], host: HostArithmetic) => Translation);
+
 /** `pages`: which bytes of which pages of RAM it was made from. */
 type Region = {slot: number; entryAddress: number; pages: ReadonlyMap<number, ByteRange[]>};
 
@@ -36,7 +39,7 @@ export class Translations {
   readonly #pmp: Pmp;
   readonly #code: CodeCache;
   readonly #i32: Int32Array;
-  readonly #compiler: 'inline' | 'queue';
+  readonly #compiler: Compiler;
   /** What whoever takes requests must translate with. */
   readonly arithmetic: HostArithmetic;
   /** What translated modules import: the memory, the table, and functions of the interpreter's module. */
@@ -60,7 +63,7 @@ export class Translations {
     ram: Ram;
     pmp: Pmp;
     code: CodeCache;
-    compiler: 'inline' | 'queue';
+    compiler: Compiler;
     arithmetic: HostArithmetic;
   }) {
     this.#ram = parts.ram;
@@ -109,7 +112,7 @@ export class Translations {
       this.#waiting.push(request);
       return 0;
     }
-    const {bytes, regions} = translate([request], this.arithmetic);
+    const {bytes, regions} = this.#compiler([request], this.arithmetic);
     this.install({module: new WebAssembly.Module(bytes), regions});
     return this.#i32[entryAddress >> 2] > 0 ? 1 : 0;
   }

@@ -6,7 +6,7 @@ import {type FunctionType, ModuleWriter} from './encoder.ts';
 import {type ByteRange, type CodePage, findRegion, type Region} from './region.ts';
 import {generateRegion} from './region-code.ts';
 import {traitsOf} from './traits.ts';
-import {REGION_TYPE, SLOW_FUNCTIONS} from './translated-code.ts';
+import {type HostArithmetic, REGION_TYPE, SLOW_FUNCTIONS} from './translated-code.ts';
 
 /** `slot`: the table index that the region shall have. `pages`: the entry's page of code, and neighbours; `offset`: of the entry. */
 export type TranslationRequest = {slot: number; pages: readonly CodePage[]; offset: number};
@@ -21,15 +21,6 @@ export const IMPORTABLE: ReadonlyMap<string, FunctionType> = new Map([
   ...Object.entries(SLOW_FUNCTIONS),
   ...SOFT_FLOAT.map(({name, params, result}): [string, FunctionType] => [name, {params, results: [result]}]),
 ]);
-
-/** What the host's WebAssembly does beyond the specification's certainties; it decides which code is made, and no result. */
-export type HostArithmetic = {
-  /** relaxed_madd rounds once. */
-  fusesMultiplyAdd: boolean;
-};
-
-/** Of a host of which nothing is known. */
-export const PLAIN_ARITHMETIC: HostArithmetic = {fusesMultiplyAdd: false};
 
 export function translate(requests: readonly TranslationRequest[], host: HostArithmetic): Translation {
   const found = requests.map((request) => ({request, region: findRegion(request.pages, request.offset)}));

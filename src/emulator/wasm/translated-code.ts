@@ -32,3 +32,12 @@ export const SLOW_FUNCTIONS = {
 
 /** What a translated entry is while its translation has been asked for: never called, never counted. */
 export const ENTRY_REQUESTED = -0x7fff_ffff;
+
+/** What the host's WebAssembly does beyond the specification's certainties; it decides which code is made, and no result. */
+export type HostArithmetic = {
+  /** relaxed_madd rounds once. */
+  fusesMultiplyAdd: boolean;
+};
+
+/** Of a host of which nothing is known. */
+export const PLAIN_ARITHMETIC: HostArithmetic = {fusesMultiplyAdd: false};
