@@ -3,17 +3,19 @@
 import assert from 'node:assert/strict';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {LearningSwitch} from '../../src/host/switch/learning-switch.ts';
+import {RecentFrames} from '../../src/host/switch/recent-frames.ts';
 
 const A = [2, 0, 0, 0, 0, 0xa];
 const B = [2, 0, 0, 0, 0, 0xb];
 const C = [2, 0, 0, 0, 0, 0xc];
 const EVERYBODY = [255, 255, 255, 255, 255, 255];
-const frame = (to: number[], from: number[]): Uint8Array => Uint8Array.from([...to, ...from, 8, 0, 1]);
+const frame = (to: number[], from: number[], number = 0): Uint8Array => Uint8Array.from([...to, ...from, 8, 0, number]);
 
 class Lan {
   nowMs = 0;
   readonly table = new LearningSwitch({nowMs: () => this.nowMs});
   readonly arrived: string[] = [];
+  readonly frames: {port: string; number: number}[] = [];
   /** Ports whose peers are slow. */
   readonly congested = new Set<string>();
   /** Ports that are not read. */
@@ -22,7 +24,10 @@ class Lan {
   plug(name: string): number {
     return this.table.attach({
       name,
-      send: () => this.arrived.push(name) > 0,
+      send: (sent) => {
+        this.frames.push({port: name, number: sent[14]});
+        return this.arrived.push(name) > 0;
+      },
       congested: () => this.congested.has(name),
       read: ({on}) => (on ? this.held.delete(name) : this.held.add(name)),
     });
@@ -70,6 +75,38 @@ describe('the learning switch', () => {
     assert.deepEqual(macs[0], {mac: '02:00:00:00:00:0a', port: 'c', moves: 1});
     assert.equal(ports[0].connected, false);
     assert.equal(lan.send(a, B, A), '', 'a port that is gone says nothing more');
+  });
+
+  it('sends what a MAC got lately to its new port as well, once, in order', () => {
+    const lan = new Lan();
+    const arrivedAt = (name: string): number[] =>
+      lan.frames.filter((each) => each.port === name).map((each) => each.number);
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => lan.plug(name));
+    lan.send(b, A, B);
+    lan.table.receive(a, frame(B, A, 1));
+    lan.nowMs = 2000;
+    lan.table.receive(a, frame(C, A, 2));
+    lan.table.receive(a, frame(B, A, 3));
+    lan.table.detach(b);
+    lan.nowMs = 3500;
+    lan.table.receive(a, frame(B, A, 4));
+    lan.frames.length = 0;
+    lan.send(c, EVERYBODY, B);
+    assert.deepEqual(arrivedAt('c'), [3, 4], 'what is three seconds old has been sent again by its sender');
+    const d = lan.plug('d');
+    lan.frames.length = 0;
+    lan.send(d, EVERYBODY, B);
+    assert.deepEqual(arrivedAt('d'), []);
+  });
+
+  it('keeps no more than a megabyte for a MAC, and for eight of them', () => {
+    const recent = new RecentFrames({nowMs: () => 0});
+    for (let n = 0; n < 3000; n += 1) recent.note('a', new Uint8Array(1000));
+    const bytes = recent.take('a').reduce((sum, {length}) => sum + length, 0);
+    assert.ok(bytes > 900_000 && bytes <= 2 ** 20, `${bytes} bytes`);
+    for (let n = 0; n < 9; n += 1) recent.note(`mac ${n}`, new Uint8Array(60));
+    assert.deepEqual(recent.take('mac 0'), []);
+    assert.equal(recent.take('mac 1').length, 1);
   });
 
   it('forgets what was not heard for five minutes', () => {

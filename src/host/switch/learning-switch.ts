@@ -3,6 +3,7 @@
 // hosts believe themselves to be the machine. Who sends to a peer that is slower waits for it (flow-control.ts). It knows no sockets.
 
 import {FlowControl} from './flow-control.ts';
+import {RecentFrames} from './recent-frames.ts';
 
 export type SwitchPort = {
   /** For people. */
@@ -48,12 +49,14 @@ export class LearningSwitch {
   readonly #statistics = new Map<number, PortStatistics>();
   readonly #table = new Map<string, Entry>();
   readonly #flow = new FlowControl({read: (id, options) => this.#ports.get(id)?.read(options)});
+  readonly #recent: RecentFrames;
   #nextPort = 1;
   #moves = 0;
   #flooded = 0;
 
   constructor(options: {nowMs: () => number}) {
     this.#nowMs = options.nowMs;
+    this.#recent = new RecentFrames(options);
   }
 
   /** Returns the port's number, for `receive`, `drained` and `detach`. */
@@ -89,8 +92,10 @@ export class LearningSwitch {
     }
     from.received += 1;
     this.#learn(id, frame.subarray(6, 12));
-    const to = this.#lookUp(frame.subarray(0, 6));
+    const destination = frame.subarray(0, 6);
+    const to = this.#lookUp(destination);
     if (to === id) return;
+    if (!isGroup(destination)) this.#recent.note(keyOf(destination), frame);
     if (to !== undefined) {
       this.#send(to, frame);
       if (this.#ports.get(to)?.congested()) this.#flow.hold({sender: id, receiver: to});
@@ -115,7 +120,7 @@ export class LearningSwitch {
 
   #learn(port: number, mac: Uint8Array): void {
     if (isGroup(mac)) return;
-    const key = Buffer.from(mac).toString('hex');
+    const key = keyOf(mac);
     const seenMs = this.#nowMs();
     const known = this.#table.get(key);
     if (known === undefined) {
@@ -127,6 +132,7 @@ export class LearningSwitch {
       known.moves += 1;
       this.#moves += 1;
       this.#flow.release(known.port);
+      for (const frame of this.#recent.take(key)) this.#send(port, frame);
     }
     known.port = port;
     known.seenMs = seenMs;
@@ -135,7 +141,7 @@ export class LearningSwitch {
   /** The port behind which this MAC is; undefined: not known, or everybody's. */
   #lookUp(mac: Uint8Array): number | undefined {
     if (isGroup(mac)) return undefined;
-    const entry = this.#table.get(Buffer.from(mac).toString('hex'));
+    const entry = this.#table.get(keyOf(mac));
     if (entry === undefined || !this.#ports.has(entry.port)) return undefined;
     return this.#nowMs() - entry.seenMs > AGEING_MS ? undefined : entry.port;
   }
@@ -151,6 +157,10 @@ export class LearningSwitch {
     if (port.send(frame)) statistics.sent += 1;
     else statistics.dropped += 1;
   }
+}
+
+function keyOf(mac: Uint8Array): string {
+  return Buffer.from(mac).toString('hex');
 }
 
 /** Broadcast and multicast (IEEE 802, the individual/group bit). */
