@@ -1,5 +1,5 @@
 // Fault tolerance under real workloads: other people's programs in a Debian guest, recorded by themselves and with a backup attached, by
-// turns; and a backup that joins a busy machine late. The backup runs on the same processors, which it would not on another host.
+// turns; and a backup that joins late, to a guest of 256 MB that writes its memory all the time. The backup runs on the same processors, which it would not on another host.
 
 import {execFileSync} from 'node:child_process';
 import {readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
@@ -8,7 +8,7 @@ import {fileURLToPath} from 'node:url';
 import {FIRST_PROCESS_MARKER} from '../src/guests/debian/init-script.ts';
 import {type ResolvedGuest, resolveGuest} from '../src/guests/manifest.ts';
 import {type Bench, repeat} from './bench-context.ts';
-import {initrdWith} from './debian-guest.ts';
+import {findDebian, initrdWith} from './debian-guest.ts';
 import {runFtvm} from './ftvm-run.ts';
 import type {GuestSpec, Job, Run, Step} from './job.ts';
 
@@ -25,6 +25,7 @@ export const WORKLOADS: readonly Workload[] = [
   {name: 'python', description: 'python3: dictionaries, strings, big numbers', usesDisk: false},
 ];
 
+const LATE = 'dirty';
 const SOURCES = ['bench.h', 'loop.c', 'sort.c', 'vm.c', 'float.c', 'fft.c'];
 const DISK_BYTES = 64 * 2 ** 20;
 const FOLDER = fileURLToPath(new URL('./guests/', import.meta.url));
@@ -46,32 +47,36 @@ export async function measureFaultTolerance(
   if (resolved === undefined) return undefined;
   const disk = makeDisk(bench.folder);
   const workloads = WORKLOADS.filter(({usesDisk}) => disk !== undefined || !usesDisk);
-  const initrdPath = writeInitrd(resolved, bench.folder);
+  const initrdPath = writeInitrd(resolved, join(bench.folder, 'workload-initrd.cpio'));
+  const debian = await findDebian();
+  const lateInitrdPath = debian && writeInitrd(debian, join(bench.folder, 'late-initrd.cpio'));
   const measured = workloads.map((workload): WorkloadRuns => ({workload, alone: [], protected: []}));
   const late: Run[] = [];
   const run = (job: Job): Promise<Run> => runFtvm(job, {engine: bench.defaultEngine, signal: bench.signal});
   await repeat(bench, {untilS}, async (repetition) => {
     for (const {workload, alone, protected: withBackup} of measured) {
-      const guest = guestOf(workload.name, {initrdPath, disk: workload.usesDisk ? disk : undefined});
+      const guest = guestOf(workload.name, {image: GUEST, initrdPath, disk: workload.usesDisk ? disk : undefined});
       const job = {guest, steps: stepsOf(workload.name), logPath: join(bench.folder, 'workload.ftlog')};
       bench.progress(`${workload.name}, recorded`, repetition);
       alone.push(await run({...job, mode: 'record'}));
       bench.progress(`${workload.name}, with a backup`, repetition);
       withBackup.push(await run({...job, mode: 'backup'}));
     }
+    if (lateInitrdPath === undefined) return;
     bench.progress('a backup that joins late', repetition);
-    const guest = guestOf('python', {initrdPath, disk: undefined});
-    const job = {guest, steps: stepsOf('python'), logPath: join(bench.folder, 'late.ftlog')};
-    late.push(await run({...job, mode: 'backup', joinAfter: 'user'}));
+    const guest = guestOf(LATE, {image: 'debian', initrdPath: lateInitrdPath, disk: undefined});
+    const job = {guest, steps: stepsOf(LATE), logPath: join(bench.folder, 'late.ftlog')};
+    late.push(await run({...job, mode: 'backup', joinAfter: 'begins'}));
   });
   rmSync(initrdPath);
+  if (lateInitrdPath !== undefined) rmSync(lateInitrdPath);
   return {workloads: measured, late};
 }
 
-function guestOf(name: string, with_: {initrdPath: string; disk: string | undefined}): GuestSpec {
-  const {initrdPath, disk} = with_;
+function guestOf(name: string, of: {image: string; initrdPath: string; disk: string | undefined}): GuestSpec {
+  const {image, initrdPath, disk} = of;
   const append = `ftvm.run="workload ${name}"`;
-  return {image: GUEST, append, initrdPath, endsItself: true, ...(disk === undefined ? {} : {disks: [disk]})};
+  return {image, append, initrdPath, endsItself: true, ...(disk === undefined ? {} : {disks: [disk]})};
 }
 
 function stepsOf(name: string): Step[] {
@@ -82,8 +87,7 @@ function stepsOf(name: string): Step[] {
   ];
 }
 
-function writeInitrd({images}: ResolvedGuest, folder: string): string {
-  const initrdPath = join(folder, 'workload-initrd.cpio');
+function writeInitrd({images}: ResolvedGuest, initrdPath: string): string {
   const files = [
     {path: 'usr/local/bin/workload', mode: 0o755, bytes: readFileSync(join(FOLDER, 'workload.sh'))},
     ...SOURCES.map((file) => ({path: `usr/src/${file}`, mode: 0o644, bytes: readFileSync(join(FOLDER, file))})),

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Four workloads of other people's programs in a Debian guest: `workload NAME`. The lines `NAME: begin` and `NAME: end` stand around the
+# Workloads of other people's programs in a Debian guest: `workload NAME`. The lines `NAME: begin` and `NAME: end` stand around the
 # work; each fails, and prints no end, when one of its programs does.
 set -e
 cd /tmp
@@ -55,6 +55,11 @@ for _ in range(6000):
     a, b = b, a + b
 assert len(words) == 4987 and len(str(a)) == 1254
 PROGRAM
+}
+
+dirty() { # a guest that writes a quarter of its memory again and again, for whoever joins it meanwhile
+  begin
+  for round in $(seq 60); do dd if=/dev/zero of=/tmp/dirty bs=1M count=64 conv=notrunc 2>/dev/null; done
 }
 
 name=$1
