@@ -28,6 +28,8 @@ export type FollowerLinkPort = {
   /** The heartbeats of this connection. */
   pair(session: Uint8Array): Heartbeat;
   openLog(offset: number): Promise<LogBytes>;
+  /** Ordinal of the last record that there is, in the log or on its way there; undefined: not known yet. */
+  appendedThrough(): bigint | undefined;
   startState(): StateSender;
   /** Called at a boundary: covers and flushes everything, and says where the state stands. */
   finishState(sender: StateSender): FinishedState;
@@ -79,6 +81,11 @@ export class FollowerLink {
       },
       closed: (reason) => this.#close(reason, false),
     });
+  }
+
+  /** Whether it has said who it is. */
+  get greeted(): boolean {
+    return this.#hello !== undefined;
   }
 
   get name(): string {
@@ -173,6 +180,7 @@ export class FollowerLink {
         this.#welcome(message.hello).catch((error: Error) => this.drop(error.message));
         return;
       case 'ack':
+        if (this.#claimsTooMuch(message.ordinal)) return;
         if (message.ordinal > this.acknowledgedThrough) {
           this.acknowledgedThrough = message.ordinal;
           this.#owesSinceMs = message.ordinal < this.#owedThrough ? this.channelHeardMs : undefined;
@@ -181,6 +189,7 @@ export class FollowerLink {
         this.#port.heard(this);
         return;
       case 'synced':
+        if (this.#claimsTooMuch(message.ordinal)) return;
         if (message.ordinal > this.syncedThrough) this.syncedThrough = message.ordinal;
         this.#port.heard(this);
         return;
@@ -208,6 +217,15 @@ export class FollowerLink {
       default:
         this.drop(`a ${message.kind} message, which only a primary sends`);
     }
+  }
+
+  /** Whoever has records that nobody wrote has another log than ours, and is dropped: nothing may leave on its word. */
+  #claimsTooMuch(ordinal: bigint): boolean {
+    // Not what is known to be written: the log's reader sees the first bytes of a write before the write is done.
+    const appendedThrough = this.#port.appendedThrough();
+    if (appendedThrough === undefined || ordinal <= appendedThrough) return false;
+    this.drop(`it acknowledges record ${ordinal}, and ${appendedThrough} is the last that there is`);
+    return true;
   }
 
   async #welcome(hello: Hello): Promise<void> {

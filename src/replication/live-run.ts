@@ -154,6 +154,7 @@ export class LivePrimary {
         return {batches, pages, table, end};
       },
       position: () => primary.machine.position,
+      appendedThrough: () => primary.appendedThrough,
       outputs: () => primary.progress,
     };
   }

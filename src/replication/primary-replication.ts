@@ -41,6 +41,8 @@ export type PrimaryPort = {
   startState(): StateSender;
   finishState(sender: StateSender): FinishedState;
   position(): bigint;
+  /** Ordinal of the last record that was appended, written or not. */
+  appendedThrough(): bigint;
   /** Ordinals: the last output that left, the last that was emitted. */
   outputs(): {releasedThrough: bigint; emittedThrough: bigint};
 };
@@ -160,6 +162,7 @@ export class PrimaryReplication implements Followers {
       lineageId: this.#lineageId,
       nowMs,
       openLog,
+      appendedThrough: () => this.#port?.appendedThrough(),
       welcome: async (session) => ({
         protocol: CHANNEL_PROTOCOL,
         lineageId: this.#lineageId,
@@ -186,7 +189,17 @@ export class PrimaryReplication implements Followers {
       closed: (gone, reason) => this.#lost(gone, reason),
     });
     this.#followers.add(follower);
-    if (this.#followers.size > FOLLOWERS_LIMIT) follower.drop(`${FOLLOWERS_LIMIT} followers are here already`);
+    if (this.#followers.size > FOLLOWERS_LIMIT) this.#makeRoom(follower);
+  }
+
+  /** Who has said nothing yet cannot keep others out: the oldest of them makes room. */
+  #makeRoom(newcomer: FollowerLink): void {
+    for (const follower of this.#followers) {
+      if (follower.greeted || follower === newcomer) continue;
+      follower.drop(`it has not greeted, and ${FOLLOWERS_LIMIT} others are here`);
+      return;
+    }
+    newcomer.drop(`${FOLLOWERS_LIMIT} followers are here already`);
   }
 
   // Followers: what the output gate and the log tell and ask

@@ -130,6 +130,11 @@ export class Primary {
     return this.#journal;
   }
 
+  /** Ordinal of the last record that was appended, written or not. */
+  get appendedThrough(): bigint {
+    return this.#parts.writer.lastOrdinal;
+  }
+
   /** Ordinals: of the last record in the log, of the last output that left, of the last that was emitted. */
   get progress(): {writtenThrough: bigint; releasedThrough: bigint; emittedThrough: bigint} {
     const {releasedThrough, emittedThrough} = this.#gate;

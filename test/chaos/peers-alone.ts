@@ -106,6 +106,7 @@ export class PrimaryAlone {
       startState: () => sender,
       finishState: () => ({batches: [new Uint8Array(6)], pages: 1, table: new Uint8Array(100), end: END}),
       position: () => 0n,
+      appendedThrough: () => BigInt(LOG.ends.length),
       outputs: () => ({releasedThrough: 0n, emittedThrough: 0n}),
     };
     this.replication.port = port;
