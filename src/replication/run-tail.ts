@@ -269,7 +269,7 @@ class Tail {
 
   /** Whether the log says that this follower is the backup. */
   #isBackup({follower}: Followed): boolean {
-    return follower.journal.lastJoined === this.#name;
+    return follower.journal.backup === this.#name;
   }
 
   /** Wins the next generation, if there is an arbiter to be asked. From now on nothing more is read or acknowledged. */

@@ -26,8 +26,8 @@ export class CheckJournal implements Journal {
   generation = 1;
   /** Whether the user has paused the guest. */
   paused = false;
-  /** The backup that joined last. */
-  lastJoined: string | undefined;
+  /** Who is the backup, by the last word that the log has of it. */
+  backup: string | undefined;
   /** What the last `end` record said, while nothing follows it. */
   ended: EndReason | undefined;
 
@@ -88,12 +88,14 @@ export class CheckJournal implements Journal {
         if (record.action === 'resume') this.paused = false;
         return;
       case 'takeover':
+        // Whoever was the backup is so no more, also when the primary is the same: it has removed that one.
         this.generation = record.generation;
+        this.backup = undefined;
         this.ended = undefined;
         return;
       case 'joined':
         this.generation = record.generation;
-        this.lastJoined = record.backup;
+        this.backup = record.backup;
         return;
       case 'end':
         this.ended = record.reason;
