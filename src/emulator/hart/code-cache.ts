@@ -12,6 +12,8 @@ import type {Pmp} from './pmp.ts';
 /** Bytes written to a page of code, 16 at least a time, before it is taken for data; twice as many each time it was. */
 const DATA_BYTES = 4096;
 const MOST_RELEASES = 12;
+/** As INSTRUCTIONS. */
+const TRAITS = INSTRUCTIONS.map(traitsOf);
 
 export class CodeCache {
   readonly #ram: Ram;
@@ -98,7 +100,7 @@ export class CodeCache {
       return;
     }
     const {format} = INSTRUCTIONS[index];
-    const traits = traitsOf(INSTRUCTIONS[index]);
+    const traits = TRAITS[index];
     const rd = (word >>> 7) & 31;
     const destination = rd === 0 && traits.writesInteger ? 32 : rd;
     const sources = (((word >>> 15) & 31) << 16) | (((word >>> 20) & 31) << 21) | ((word >>> 27) << 26);

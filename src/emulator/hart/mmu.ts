@@ -14,7 +14,7 @@ import type {CodeCache} from './code-cache.ts';
 import {LEVELS, PTE, SPANS} from './page-table-entry.ts';
 import type {Access, Pmp} from './pmp.ts';
 import type {Registers} from './registers.ts';
-import {ROOT, TableWatch} from './table-watch.ts';
+import {RAM_PAGE, ROOT, TableWatch} from './table-watch.ts';
 import {TranslationCaches} from './translation-caches.ts';
 
 /** Negative results of a translation. */
@@ -172,10 +172,10 @@ export class Mmu {
     let parent = ROOT;
     for (let level = LEVELS - 1; level >= 0; level -= 1) {
       const index = level === 2 ? ((low >>> 30) | (high << 2)) & 511 : (low >>> (12 + 9 * level)) & 511;
-      const address = page * PAGE_BYTES + index * 8;
-      if (!this.#ram.contains(address, 8) || !this.#pmp.allows(address, 8, 'load', PRIVILEGE.S)) return FAULT.access;
-      const offset = address - layout.RAM_BASE;
-      this.#tables.add(offset >>> 12, level, virtualPage, parent);
+      const table = page - RAM_PAGE;
+      if (table < 0 || table >= this.#ram.pageCount || !this.#pmp.allowsEntry(table, index * 8)) return FAULT.access;
+      const offset = table * PAGE_BYTES + index * 8;
+      this.#tables.add(table, level, virtualPage, parent);
       parent = offset;
       const pteLow = this.#ram.view.getInt32(offset, true);
       const pteHigh = this.#ram.view.getInt32(offset + 4, true);
@@ -191,8 +191,8 @@ export class Mmu {
       if (page % span !== 0) return FAULT.page;
       const wanted = access === 'store' ? PTE.A | PTE.D : PTE.A;
       if ((pteLow & wanted) !== wanted) {
-        if (!this.#pmp.allows(address, 8, 'store', PRIVILEGE.S)) return FAULT.access;
-        this.#ram.markDirty(offset >>> 12);
+        if (!this.#pmp.allows(layout.RAM_BASE + offset, 8, 'store', PRIVILEGE.S)) return FAULT.access;
+        this.#ram.markDirty(table);
         this.#ram.view.setInt32(offset, pteLow | wanted, true);
       }
       return (page + ((low >>> 12) & (span - 1))) * PAGE_BYTES + (low & 0xfff);

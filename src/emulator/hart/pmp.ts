@@ -55,6 +55,13 @@ export class Pmp {
     return privilege === PRIVILEGE.M;
   }
 
+  /** Whether S may read the 8 bytes at this offset of a page of RAM: an entry of a page table. */
+  allowsEntry(ramPage: number, offset: number): boolean {
+    const rights = this.#rights[ramPage];
+    if (rights < MIXED) return (rights & CFG.R) !== 0;
+    return this.allows(RAM_BASE + ramPage * PAGE_BYTES + offset, 8, 'load', PRIVILEGE.S);
+  }
+
   /** Whether one entry (or none) decides for the whole page of RAM at this address, so that a cache may hold it. */
   uniform(address: number): boolean {
     return this.#rightsOf(address) !== MIXED;

@@ -17,7 +17,7 @@ const MANY = 0xff;
 const NO_SINGLE_PARENT = -1;
 export const ROOT = -2;
 /** Physical page number of RAM's first page. */
-const RAM_PAGE = layout.RAM_BASE / PAGE_BYTES;
+export const RAM_PAGE = layout.RAM_BASE / PAGE_BYTES;
 /** A table written in more entries at once is not looked at entry by entry. */
 const ENTRIES_LIMIT = 16;
 
@@ -50,10 +50,16 @@ export class TableWatch {
   /** From now on writes to this page are seen: a table of this level, which maps this virtual page among others. */
   add(page: number, level: number, virtualPage: number, parent: number): void {
     const reach = SPANS[level] * ENTRIES_PER_TABLE;
+    const set = this.#caches.current;
+    const isWatched = (this.#ram.flags[page] & PAGE.table) !== 0;
+    // Most walks go where the last ones went.
+    if (isWatched && this.#level[page] === level + 1 && this.#parent[page] === parent && this.#set[page] === set) {
+      const distance = virtualPage - this.#base[page];
+      if (level === LEVELS - 1 || (distance >= 0 && distance < reach)) return;
+    }
     // A root maps both halves of the addresses, those below zero by its upper entries.
     const base = level === LEVELS - 1 ? 0 : Math.floor(virtualPage / reach) * reach;
-    const set = this.#caches.current;
-    if ((this.#ram.flags[page] & PAGE.table) !== 0) {
+    if (isWatched) {
       if (this.#level[page] !== level + 1 || this.#base[page] !== base) this.#level[page] = MANY;
       if (this.#parent[page] !== parent) this.#parent[page] = NO_SINGLE_PARENT;
       if (this.#set[page] !== set) this.#set[page] = ALL_SETS;

@@ -29,6 +29,10 @@ export type Decoded = {
   lengthBytes: 2 | 4;
 };
 
+/** As INSTRUCTIONS, where every instruction that runs for the first time is looked for. */
+const MASKS = Int32Array.from(INSTRUCTIONS, ({format}) => format.mask);
+const MATCHES = Int32Array.from(INSTRUCTIONS, ({match}) => match);
+
 /** By opcode and funct3. */
 const BUCKETS: readonly (readonly number[])[] = Array.from({length: 32 * 8}, (_, bucket) => {
   const fixed = ((bucket >> 3) << 2) | 3 | ((bucket & 7) << 12);
@@ -46,8 +50,7 @@ export function decode(half: number, word: number): Decoded {
   const lengthBytes = compressed ? 2 : 4;
   if ((full & 3) !== 3) return {index: -1, word: half, lengthBytes};
   for (const index of BUCKETS[((full >>> 2) & 31) * 8 + ((full >>> 12) & 7)]) {
-    const {format, match} = INSTRUCTIONS[index];
-    if ((full & format.mask) >>> 0 === match) return {index, word: full, lengthBytes};
+    if (((full ^ MATCHES[index]) & MASKS[index]) === 0) return {index, word: full, lengthBytes};
   }
   return {index: -1, word: full, lengthBytes};
 }
