@@ -1,11 +1,18 @@
-// What tells that the other host lives: a channel that is held up is no death while datagrams come, and does not hold the guest for ever.
+// What tells that the other host lives: a channel that is held up is no death while datagrams come, and does not hold the guest for ever;
+// datagrams that are blocked are none while the channel flows.
 
 import assert from 'node:assert/strict';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {recordsOfKind, replayMustBeIdentical} from '../e2e/ftvm-cli.ts';
 import {SlowChannel} from '../e2e/slow-channel.ts';
 import {FtvmProcess, runFtvm, TemporaryFolder} from '../support/ftvm.ts';
+import {NetworkNamespace, needNamespaces} from '../support/network-namespace.ts';
+import {hasCommand, skipUnless} from '../support/skip.ts';
 
-const TIMING = ['--heartbeat', '100', '--takeover', '1000'];
+const TAKEOVER_MS = 1000;
+const TIMING = ['--heartbeat', '100', '--takeover', String(TAKEOVER_MS)];
+const DROP_DATAGRAMS =
+  'table inet mute {\nchain input { type filter hook input priority 0; meta l4proto udp drop; }\n}';
 
 describe('signs of life', function () {
   this.timeout(120_000);
@@ -27,9 +34,7 @@ describe('signs of life', function () {
     ]);
     await primary.waitFor(/backup joined: /, {stream: 'stderr'});
     await primary.waitFor(/line 000005/);
-    const {stdout} = await runFtvm(['status', logPath, '--json']);
-    const [follower] = (JSON.parse(stdout) as {followers: {datagramsSilentMs?: number}[]}).followers;
-    assert.ok(follower?.datagramsSilentMs !== undefined, `no heartbeat datagram was heard: ${stdout}`);
+    assert.ok((await datagramsSilentMs(logPath)) < TAKEOVER_MS);
 
     channel.hold();
     await primary.waitFor(
@@ -50,4 +55,50 @@ describe('signs of life', function () {
     assert.equal(recordsOfKind(logPath, 'takeover').length, 1);
     await replayMustBeIdentical(logPath);
   });
+
+  it('datagrams that are blocked while the channel flows: nobody takes over, and whoever dies is noticed as before', async function () {
+    needNamespaces(this);
+    skipUnless(this, hasCommand('nft'), 'nft is missing (Debian: nftables)');
+    using folder = new TemporaryFolder();
+    using host = new NetworkNamespace('mute');
+    const {prefix} = host;
+    const logPath = folder.join('run.ftlog');
+    const backupLogPath = folder.join('backup.ftlog');
+    const arbiter = `dir:${folder.path}`;
+    await using primary = new FtvmProcess(
+      ['record', 'counter', '-o', logPath, '--listen', '127.0.0.1:0', '--arbiter', arbiter, ...TIMING],
+      {prefix},
+    );
+    const [, address] = await primary.waitFor(/listening on (127\.0\.0\.1:\d+)/, {stream: 'stderr'});
+    await using backup = new FtvmProcess(
+      ['tail', `tcp://${address}`, '-o', backupLogPath, '--auto-promote', '--listen', '127.0.0.1:0', ...TIMING],
+      {prefix},
+    );
+    await primary.waitFor(/backup joined: /, {stream: 'stderr'});
+    await primary.waitFor(/line 000005/);
+    assert.ok((await datagramsSilentMs(logPath)) < TAKEOVER_MS);
+
+    host.run(['nft', '-f', '-'], DROP_DATAGRAMS);
+    await sleep(3 * TAKEOVER_MS);
+    assert.ok((await datagramsSilentMs(logPath)) > 2 * TAKEOVER_MS, 'datagrams were not blocked');
+    assert.doesNotMatch(primary.stderr, /backup lost/);
+    assert.doesNotMatch(backup.stderr, /primary lost/);
+    assert.equal(recordsOfKind(logPath, 'takeover').length, 0);
+
+    primary.kill('SIGSTOP');
+    await backup.waitFor(/primary lost: nothing was heard for 1000 ms[\s\S]*live from position/, {stream: 'stderr'});
+    primary.kill('SIGCONT');
+    assert.equal((await primary.exit()).exitCode, 107, primary.stderr);
+    backup.write('stop\r');
+    assert.equal((await backup.exit()).exitCode, 0);
+    await replayMustBeIdentical([logPath, backupLogPath]);
+  });
 });
+
+/** How long ago the primary heard the last heartbeat datagram of its follower. */
+async function datagramsSilentMs(logPath: string): Promise<number> {
+  const {stdout} = await runFtvm(['status', logPath, '--json']);
+  const [follower] = (JSON.parse(stdout) as {followers: {datagramsSilentMs?: number}[]}).followers;
+  assert.ok(follower?.datagramsSilentMs !== undefined, `no heartbeat datagram was heard: ${stdout}`);
+  return follower.datagramsSilentMs;
+}

@@ -1,7 +1,8 @@
 // Promotion as its user does it: of logs in every condition, of sessions that run, and how sessions end when they are told to.
 
 import assert from 'node:assert/strict';
-import {readFileSync} from 'node:fs';
+import {copyFileSync, readFileSync} from 'node:fs';
+import {openArbiter} from '../../src/replication/arbiter-spec.ts';
 import {checkShown} from '../chaos/transcripts.ts';
 import {checkHashChain} from '../support/fixture-guests.ts';
 import {FtvmProcess, runFtvm, TemporaryFolder} from '../support/ftvm.ts';
@@ -88,6 +89,59 @@ describe('promotion and the ends of sessions', function () {
     recorder.write('stop\r');
     assert.equal((await recorder.exit()).exitCode, 0);
     await replayMustShow(recorder.stdoutBytes, logPath);
+  });
+
+  it('a winner that died before it carried the guest on is named by a person, and passed over once', async () => {
+    using folder = new TemporaryFolder();
+    const spec = `dir:${folder.path}`;
+    const logPath = folder.join('run.ftlog');
+    const backupLogPath = folder.join('backup.ftlog');
+    await using recorder = new FtvmProcess([
+      ...['record', 'counter', '-o', logPath, '--listen', '127.0.0.1:0', '--arbiter', spec],
+    ]);
+    const [, address] = await recorder.waitFor(/listening on (127\.0\.0\.1:\d+)/, {stream: 'stderr'});
+    await using backup = new FtvmProcess(['tail', `tcp://${address}`, '-o', backupLogPath]);
+    await recorder.waitFor(/backup joined: /, {stream: 'stderr'});
+    await recorder.waitFor(FIVE_MORE_LINES);
+    for (const host of [recorder, backup]) host.kill('SIGKILL');
+    for (const host of [recorder, backup]) await host.exit();
+    const winner = crypto.randomUUID();
+    const lineageId = Buffer.from(recordsOfKind(logPath, 'header')[0].lineageId).toString('hex');
+    const arbiter = await openArbiter(spec);
+    assert.deepEqual(await arbiter.claim({lineageId, generation: 2, claimant: winner}), {kind: 'won'});
+    await arbiter.close();
+
+    const logs = [logPath, backupLogPath];
+    const taken = new RegExp(`^error: generation 2 is taken by ${winner}: .*\nhint: .*--winner-died ${winner}`, 'm');
+    const another = ['--winner-died', crypto.randomUUID()];
+    for (const flags of [[], another, [...another, '--dry-run']]) {
+      const refused = await runFtvm(['promote', ...logs, ...flags]);
+      assert.equal(refused.exitCode, 107, refused.stderr);
+      assert.match(refused.stderr, taken);
+    }
+    const dry = await runFtvm(['promote', ...logs, '--winner-died', winner, '--dry-run']);
+    assert.equal(dry.exitCode, 0, dry.stderr);
+    // On two hosts at once: one of them wins.
+    const copies = logs.map((path) => path.replace('.ftlog', '.copy.ftlog'));
+    for (const [index, path] of logs.entries()) copyFileSync(path, copies[index]);
+    const hosts = [logs, copies].map((paths) => new FtvmProcess(['promote', ...paths, '--winner-died', winner]));
+    await using stack = new AsyncDisposableStack();
+    for (const host of hosts) stack.use(host);
+    const lost = await Promise.race(hosts.map(async (host) => ({host, result: await host.exit()})));
+    assert.equal(lost.result.exitCode, 107, lost.result.stderr);
+    assert.match(lost.result.stderr, /generation 3 is taken by /);
+    const won = hosts.find((host) => host !== lost.host)!;
+    await won.waitFor(FIVE_MORE_LINES);
+    won.write('stop\r');
+    assert.equal((await won.exit()).exitCode, 0, won.stderr);
+    const [carriedOn] = [...logs, ...copies].filter((path) => recordsOfKind(path, 'takeover').length > 0);
+    assert.deepEqual(
+      recordsOfKind(carriedOn, 'takeover').map(({generation}) => generation),
+      [3],
+    );
+    const whole = await transcriptOf(carriedOn);
+    checkShown([recorder.stdoutBytes, won.stdoutBytes], whole);
+    checkHashChain(whole);
   });
 
   it('a dry run changes nothing', async () => {
