@@ -4,9 +4,11 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
-import type {SessionStatus} from '../replication/session-status.ts';
+import type {FollowerStatus, SessionStatus} from '../replication/session-status.ts';
 
 const INTERVAL_MS = 500;
+/** Heartbeat datagrams come several times a second: none for so long is worth a word. */
+const SILENCE_MS = 2000;
 
 export default class Status extends BaseCommand {
   static override summary =
@@ -62,16 +64,23 @@ function describe(status: SessionStatus): string[] {
   return [
     `primary, generation ${status.generation}, ${status.standing}`,
     `position ${status.position}${status.paused ? ', paused' : ''}, ${status.writtenThrough} records, ${status.unreleasedOutputs} outputs not released`,
-    ...status.followers.map(
-      ({name, eligible, lagSteps, lagMs, datagramsSilentMs}) =>
-        `${eligible ? 'backup' : 'follower'} ${name}: ${lagSteps} steps, ${lagMs} ms behind${datagramsSilentMs === undefined ? ', no heartbeat datagrams' : ''}`,
-    ),
+    ...status.followers.map(describeFollower),
     ...(lastState === undefined
       ? []
       : [
           `state sent to ${lastState.follower}: the guest stood still for ${lastState.pauseMs} ms (${lastState.pages} pages)`,
         ]),
   ];
+}
+
+function describeFollower({name, eligible, lagSteps, lagMs, datagramsSilentMs}: FollowerStatus): string {
+  const silence =
+    datagramsSilentMs === undefined
+      ? ', no heartbeat datagrams'
+      : datagramsSilentMs > SILENCE_MS
+        ? `, no heartbeat datagrams for ${Math.round(datagramsSilentMs / 1000)} s`
+        : '';
+  return `${eligible ? 'backup' : 'follower'} ${name}: ${lagSteps} steps, ${lagMs} ms behind${silence}`;
 }
 
 /** Steps and log bytes per second between two looks, bytes by cause. */

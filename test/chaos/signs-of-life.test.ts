@@ -81,6 +81,7 @@ describe('signs of life', function () {
     host.run(['nft', '-f', '-'], DROP_DATAGRAMS);
     await sleep(3 * TAKEOVER_MS);
     assert.ok((await datagramsSilentMs(logPath)) > 2 * TAKEOVER_MS, 'datagrams were not blocked');
+    assert.match((await runFtvm(['status', logPath])).stdout, /ms behind, no heartbeat datagrams for \d+ s$/m);
     assert.doesNotMatch(primary.stderr, /backup lost/);
     assert.doesNotMatch(backup.stderr, /primary lost/);
     assert.equal(recordsOfKind(logPath, 'takeover').length, 0);
