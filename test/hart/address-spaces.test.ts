@@ -49,6 +49,25 @@ describe(`address spaces (seed ${SEED})`, function () {
     }
   });
 
+  it('a page of tables that stores go on to find where it was is found (canary)', () => {
+    const {remove, noteWatched} = TranslationCaches.prototype;
+    let noted: Parameters<typeof noteWatched> | undefined;
+    TranslationCaches.prototype.noteWatched = function (...page) {
+      noted = page;
+      noteWatched.apply(this, page);
+    };
+    TranslationCaches.prototype.remove = function (virtualPage, set) {
+      const isOwn = remove.call(this, virtualPage, set);
+      if (noted !== undefined) noteWatched.apply(this, noted);
+      return isOwn;
+    };
+    try {
+      assert.match(findFault() ?? 'nothing found', /is watched/);
+    } finally {
+      Object.assign(TranslationCaches.prototype, {remove, noteWatched});
+    }
+  });
+
   it('a space that is not forgotten with its root is found (canary)', () => {
     const {drop} = TranslationCaches.prototype;
     TranslationCaches.prototype.drop = () => {};
@@ -215,6 +234,27 @@ class World {
             cache >= 6 || cache % 2 === 0 || (flags & (PAGE.table | PAGE.code | PAGE.dirty)) === PAGE.dirty;
           if (page !== wanted || !isSeen)
             return `page ${address.toString(16)} of space ${root} is cached as ${page} in cache ${cache}; the tables say ${wanted}`;
+        }
+      }
+    }
+    return this.#findStaleWatched();
+  }
+
+  /** The page that stores find without a walk, if it is not what the tables say. */
+  #findStaleWatched(): string | undefined {
+    const offset = (this.#registers.i32[layout.DATA_CACHE / 4] as number) - layout.CACHE_SETS_START;
+    const root = this.#roots.get(Math.floor(offset / layout.CACHE_SET_BYTES)) ?? -1;
+    const cache = (offset % layout.CACHE_SET_BYTES) / layout.TLB_BYTES;
+    for (const high of INDICES) {
+      for (const middle of INDICES) {
+        for (const low of INDICES) {
+          const positive = high * 2 ** 30 + middle * 2 ** 21 + low * 2 ** 12;
+          const address = positive >= 2 ** 38 ? positive - 2 ** 39 : positive;
+          const place = this.#mmu.watched(address | 0, Math.floor(address / 2 ** 32), 8);
+          if (place < 0) continue;
+          const wanted = this.#walk(root, address, cache + 1);
+          if (place / 4096 !== wanted)
+            return `page ${address.toString(16)} of space ${root} is watched as ${place / 4096}; the tables say ${wanted}`;
         }
       }
     }

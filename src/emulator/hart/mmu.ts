@@ -60,6 +60,11 @@ export class Mmu {
     return isHit ? ((i32[word + 2] + low) >>> 0) - layout.RAM : -1;
   }
 
+  /** Offset in RAM of a store to the page of code or tables that was stored to last; or -1. */
+  watched(low: number, high: number, lengthBytes: number): number {
+    return this.#caches.watched(low, high, lengthBytes);
+  }
+
   /** Physical address of a data access of `lengthBytes` within one page, or a FAULT. */
   data(low: number, high: number, lengthBytes: number, access: 'load' | 'store'): number {
     const privilege = this.#dataPrivilege;
@@ -230,7 +235,11 @@ export class Mmu {
     const value = layout.RAM + page * PAGE_BYTES - (low & ~0xfff);
     // What may be written may be read: page tables and PMP reserve the contrary.
     this.#caches.fill(entry + layout.TLB_READ, low, high, value);
-    if (access === 'load' || (this.#ram.flags[page] & (PAGE.code | PAGE.table)) !== 0) return;
+    if (access === 'load') return;
+    if ((this.#ram.flags[page] & (PAGE.code | PAGE.table)) !== 0) {
+      this.#caches.noteWatched(low, high, page);
+      return;
+    }
     this.#ram.markDirty(page);
     this.#caches.noteWritable(entry + layout.TLB_WRITE, page);
     this.#caches.fill(entry + layout.TLB_WRITE, low, high, value);
