@@ -56,7 +56,7 @@ describe("what passt hears of a guest's acknowledgements", () => {
     assert.equal(filter.pass(greeting), greeting, 'a greeting stays as it is');
   });
 
-  it('a window is told in whole segments, none when it holds none, and 64 KiB at most', () => {
+  it('a window is told in whole segments, none when it holds none, and 96 KiB at most', () => {
     const told = (window: number): number => windowOf(filter.pass(segment({ack: window + 2, window}))) * 32;
     for (const [window, segments] of [
       [0, 0],

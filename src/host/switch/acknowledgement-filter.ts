@@ -4,8 +4,12 @@
 // again, for ever (RFC 5681, 3.2: the third, by one segment). So windows are told in whole segments and not too many
 // of them, which a receiver may do at any time, and repetitions now and then only, as if the others had been lost.
 
-/** What passt may have under way: every guest's socket can hold it, and a window for each millisecond is more than a guest can read. */
-const WINDOW_LIMIT_BYTES = 64 * 1024;
+/**
+ * What passt may have under way. What it has there it has not taken from its client's socket, and only when as much is taken as a segment of
+ * the loopback holds (65,483 bytes) does the kernel tell the client of it at once (RFC 9293, 3.8.6.2.2), else after 200 ms: it must be more
+ * than that. And it must be less than such a socket's buffer, 128 KiB at first.
+ */
+const WINDOW_LIMIT_BYTES = 96 * 1024;
 /** One repetition in so long: the least retransmission time-out of TCP's on Linux. */
 const REPETITION_MS = 200;
 /** Connections that are remembered, the latest of them. */
