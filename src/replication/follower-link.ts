@@ -37,6 +37,8 @@ export type FollowerLinkPort = {
   stateSent(follower: FollowerLink, pause: StatePause): void;
   /** Its channel speaks again after so long a silence; called before what it says is taken. */
   spoke(follower: FollowerLink, silentMs: number): void;
+  /** It acknowledges more than before; called before that is taken. */
+  acknowledges(follower: FollowerLink, ordinal: bigint): void;
   /** It was heard: an acknowledgement, or readiness. */
   heard(follower: FollowerLink): void;
   wantsHandOver(follower: FollowerLink): void;
@@ -182,6 +184,7 @@ export class FollowerLink {
       case 'ack':
         if (this.#claimsTooMuch(message.ordinal)) return;
         if (message.ordinal > this.acknowledgedThrough) {
+          this.#port.acknowledges(this, message.ordinal);
           this.acknowledgedThrough = message.ordinal;
           this.#owesSinceMs = message.ordinal < this.#owedThrough ? this.channelHeardMs : undefined;
         }

@@ -99,6 +99,11 @@ export class PrimaryReplication implements Followers {
   #quietPosition: bigint | undefined;
   /** The last record whose outputs were allowed to leave: the gate never closes behind what it has let through. */
   #allowed = 0n;
+  /**
+   * The last record there was when the arbiter confirmed this primary. Who acknowledges a later one has heard of us since; of an earlier one
+   * it may have been said before the backup gave us up, and come late.
+   */
+  #doubtedThrough = 0n;
   #advanceTimer: NodeJS.Timeout | undefined;
   readonly #watchTimer: NodeJS.Timeout;
   #lastTickMs: number;
@@ -181,6 +186,10 @@ export class PrimaryReplication implements Followers {
       spoke: (speaking, silentMs) => {
         if (speaking === this.backup && silentMs > this.#parts.timing.takeoverMs)
           this.#doubt(`the backup's channel was silent for ${Math.round(silentMs)} ms`);
+      },
+      acknowledges: (acknowledging, ordinal) => {
+        if (acknowledging === this.backup && ordinal <= this.#doubtedThrough)
+          this.#doubt('the backup acknowledges what was written before');
       },
       heard: (heard) => this.#heard(heard),
       wantsHandOver: (asking) => {
@@ -440,6 +449,7 @@ export class PrimaryReplication implements Followers {
           return;
         }
         this.#lastTickMs = this.#parts.nowMs();
+        this.#doubtedThrough = this.#port?.appendedThrough() ?? 0n;
         this.#standing = then;
         this.#port?.changed();
         return;
