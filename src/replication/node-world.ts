@@ -1,22 +1,15 @@
-// The real world, by Node.
+// The real world, by Node. What reaches other hosts is loaded when it is first asked for, long before a takeover: a recording that nobody
+// follows starts without it.
 
 import {randomBytes} from 'node:crypto';
 import {hostname} from 'node:os';
 import {ProcessConsole} from '../host/console.ts';
 import {ControlServer, controlSocketPath} from '../host/control-socket.ts';
-import {openDatagrams} from '../host/datagrams.ts';
 import {formatEndpoint} from '../host/endpoint.ts';
 import {LogFileReader, LogFileWriter} from '../host/log-file.ts';
 import {HOST_CLOCK} from '../host/monotonic-clock.ts';
-import {openNic} from '../host/nic/open-nic.ts';
 import {returnFreeMemory} from '../host/process-memory.ts';
-import {readSecretFile} from '../host/secret-file.ts';
-import {connectSecurely, listenSecurely} from '../host/secure-stream.ts';
-import {loadArtefacts} from '../session/artefacts.ts';
 import {HostedMachine} from '../session/hosted-machine.ts';
-import {openArbiter} from './arbiter-spec.ts';
-import {askIfRunning} from './ask-session.ts';
-import {SocketLink} from './link.ts';
 import type {World} from './world.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
@@ -27,7 +20,8 @@ export async function nodeWorld(options: {
   note: (text: string) => void;
 }): Promise<World> {
   const {secretPath, note} = options;
-  const secret = secretPath === undefined ? undefined : await readSecretFile(secretPath);
+  const secret =
+    secretPath === undefined ? undefined : await (await import('../host/secret-file.ts')).readSecretFile(secretPath);
   return {
     clock: HOST_CLOCK,
     nowMs: () => performance.now(),
@@ -36,26 +30,44 @@ export async function nodeWorld(options: {
     processName: `${hostname()} pid ${process.pid}`,
     secret,
     async connect(endpoint) {
+      const {connectSecurely} = await import('../host/secure-stream.ts');
+      const {SocketLink} = await import('./link.ts');
       const socket = await connectSecurely(endpoint, {secret, timeoutMs: CONNECT_TIMEOUT_MS});
       return new SocketLink(socket, formatEndpoint(endpoint));
     },
-    listen: (endpoint, onLink) =>
-      listenSecurely(endpoint, {
+    async listen(endpoint, onLink) {
+      const {listenSecurely} = await import('../host/secure-stream.ts');
+      const {SocketLink} = await import('./link.ts');
+      return listenSecurely(endpoint, {
         secret,
         onConnection: (socket, peer) => onLink(new SocketLink(socket, peer)),
         onStranger: ({peer, reason}) => note(`stranger refused: ${peer}: ${reason}`),
-      }),
-    openDatagrams,
+      });
+    },
+    async openDatagrams(at, onDatagram) {
+      const {openDatagrams} = await import('../host/datagrams.ts');
+      return openDatagrams(at, onDatagram);
+    },
     createLog: (path, options) => LogFileWriter.create(path, options),
     continueLog: (path, options) => LogFileWriter.continue(path, options),
     readLog: (path, options) => LogFileReader.open(path, options),
-    openArbiter,
+    async openArbiter(spec) {
+      const {openArbiter} = await import('./arbiter-spec.ts');
+      return openArbiter(spec);
+    },
     openConsole: (onEscape) => new ProcessConsole({onEscape}),
     returnMemory: returnFreeMemory,
-    openNic: (address) => openNic(address, {secret, note}),
+    async openNic(address) {
+      const {openNic} = await import('../host/nic/open-nic.ts');
+      return openNic(address, {secret, note});
+    },
     control: (path, handle) => ControlServer.listen(controlSocketPath(path), handle),
-    askIfRunning,
+    async askIfRunning(...session) {
+      const {askIfRunning} = await import('./ask-session.ts');
+      return askIfRunning(...session);
+    },
     async buildMachine(header, {path, paths}) {
+      const {loadArtefacts} = await import('../session/artefacts.ts');
       const {images, disks} = await loadArtefacts(header, {logPath: path, paths});
       const machine = new HostedMachine(header.config, images, disks);
       machine.useHugePages();
