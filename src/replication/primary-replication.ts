@@ -107,6 +107,8 @@ export class PrimaryReplication implements Followers {
   #advanceTimer: NodeJS.Timeout | undefined;
   readonly #watchTimer: NodeJS.Timeout;
   #lastTickMs: number;
+  /** How often it was doubtful whether the generation is still ours. */
+  #doubts = 0;
   #closing = false;
   #lastState: ({follower: string} & StatePause) | undefined;
   readonly #positions = new PositionClock();
@@ -427,6 +429,7 @@ export class PrimaryReplication implements Followers {
    */
   #doubt(why: string): void {
     const {arbiter, note} = this.#parts;
+    this.#doubts += 1;
     if (arbiter === undefined || this.#standing.kind !== 'protected') return;
     this.#standing = {kind: 'unconfirmed', then: this.#standing};
     note(`${why}: asking the arbiter`);
@@ -436,8 +439,12 @@ export class PrimaryReplication implements Followers {
   async #confirm(arbiter: Arbiter): Promise<void> {
     while (!this.#closing && this.#standing.kind === 'unconfirmed') {
       try {
+        const doubts = this.#doubts;
         const current = await arbiter.current(this.#lineageId);
+        this.#noticeSilence();
         if (this.#standing.kind !== 'unconfirmed') return;
+        // The answer may be from before the last doubt.
+        if (doubts !== this.#doubts) continue;
         if (current?.claimant !== this.#parts.claimant) {
           this.#supersede(current?.claimant ?? 'nobody that the arbiter knows');
           return;
@@ -448,7 +455,6 @@ export class PrimaryReplication implements Followers {
           await this.#winGeneration(arbiter, this.#generation + 1);
           return;
         }
-        this.#lastTickMs = this.#parts.nowMs();
         this.#doubtedThrough = this.#port?.appendedThrough() ?? 0n;
         this.#standing = then;
         this.#port?.changed();
