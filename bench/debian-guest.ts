@@ -12,6 +12,7 @@ import type {QemuGuest} from './qemu-run.ts';
 
 export const DEBIAN = 'debian';
 export const DEBIAN_COMMAND = 'ftvm guest build debian';
+const LAST_WAIT_S = 0.5;
 const GUESTS = fileURLToPath(new URL('./guests/', import.meta.url));
 
 /** What a program stresses; `short` has no time to be translated. */
@@ -40,7 +41,9 @@ export function guestRunning(
   const bytes = readFileSync(join(GUESTS, manifest().linux.file));
   writeFileSync(initrdPath, initrdWith(images.initrd!, [{path: 'usr/local/bin/bench', mode: 0o755, bytes}]));
   // A process each, as a user would start them: what one has mapped is no burden to the next.
-  const append = `ftvm.run="${programs.map(({name}) => `bench ${name}`).join(';')}"`;
+  // Behind the last the guest waits, or QEMU would be gone before anybody has asked what it used.
+  const commands = [...programs.map(({name}) => `bench ${name}`), `sleep ${LAST_WAIT_S}`];
+  const append = `ftvm.run="${commands.join(';')}"`;
   return {
     ftvm: {image: DEBIAN, append, initrdPath, endsItself: true},
     qemu: {...paths, initrd: initrdPath, commandLine: `${commandLine} ${append}`, ramBytes, endsItself: true},
