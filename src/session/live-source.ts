@@ -135,7 +135,9 @@ export class LiveSource implements Source {
       const outputMs = this.#outputWaitMs();
       if (outputMs === 0) return {inputs: [], until: machine.position};
       if (waitMs === 0) break;
+      const idleFromNs = this.#parts.clock.nowNs();
       await this.#wakeup.wait(least(waitMs, outputMs));
+      this.#clock.idled(this.#parts.clock.nowNs() - idleFromNs);
     }
     const busy = this.#parts.clockMode === 'real' && stop.kind !== 'idle';
     const correction = busy ? this.#clock?.correction(machine) : undefined;
