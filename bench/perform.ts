@@ -18,7 +18,7 @@ import type {GuestSpec, Job, Mark, Run} from './job.ts';
 import {Scenario} from './scenario.ts';
 
 /** As `ftvm record` guesses; a clock input corrects it. */
-const STEPS_PER_TICK = 20;
+const STEPS_PER_TICK = 40;
 /** A host so busy that one side is silent for the commands' second shall still be measured. */
 const TIMING = {heartbeatMs: 100, takeoverMs: 15_000};
 /** How often a backup's lag is looked at. */

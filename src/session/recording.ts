@@ -55,7 +55,7 @@ export type RecordOptions = {
 };
 
 /** A first guess of how fast this host runs the guest; a clock input corrects it within a quarter of a second. */
-const STEPS_PER_TICK = 20;
+const STEPS_PER_TICK = 40;
 
 /** Prepares the machine and its log; the guest's first step is `run`'s. Throws FtvmError for whatever cannot be opened or started. */
 export async function startRecording(options: RecordOptions): Promise<Primary> {
