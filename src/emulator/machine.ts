@@ -139,11 +139,6 @@ export class Machine implements MachineInterface {
     return this.#hart.translations;
   }
 
-  /** What holds the RAM, and what the hart knows beside it. */
-  get ramBuffer(): ArrayBufferLike {
-    return this.#hart.ram.bytes.buffer;
-  }
-
   get position(): bigint {
     return this.#position.value;
   }

@@ -6,9 +6,9 @@ import {hostname} from 'node:os';
 import {ProcessConsole} from '../host/console.ts';
 import {ControlServer, controlSocketPath} from '../host/control-socket.ts';
 import {formatEndpoint} from '../host/endpoint.ts';
+import {returnFreeMemory} from '../host/free-memory.ts';
 import {LogFileReader, LogFileWriter} from '../host/log-file.ts';
 import {HOST_CLOCK} from '../host/monotonic-clock.ts';
-import {returnFreeMemory} from '../host/process-memory.ts';
 import {HostedMachine} from '../session/hosted-machine.ts';
 import type {World} from './world.ts';
 
@@ -70,7 +70,6 @@ export async function nodeWorld(options: {
       const {loadArtefacts} = await import('../session/artefacts.ts');
       const {images, disks} = await loadArtefacts(header, {logPath: path, paths});
       const machine = new HostedMachine(header.config, images, disks);
-      machine.useHugePages();
       return {
         machine,
         close() {

@@ -14,7 +14,7 @@ const MAX_NICS = 4;
 
 export async function runRecording(
   world: World,
-  options: Omit<RecordOptions, 'console' | 'followers' | 'replicated' | 'lineageId' | 'nics'>,
+  options: Omit<RecordOptions, 'console' | 'followers' | 'lineageId' | 'nics'>,
   around: {
     listen: string | undefined;
     net: readonly string[];
@@ -52,9 +52,7 @@ export async function runRecording(
       const console = world.openConsole(() => live?.stop('stopped'));
       try {
         const nics = ports.map((nic, index) => ({nic, mac: specs[index].mac ?? derivedMac(lineageId, index)}));
-        const {followers} = replicating;
-        const replicated = listen !== undefined;
-        const primary = await startRecording({...options, lineageId, console, nics, followers, replicated});
+        const primary = await startRecording({...options, lineageId, console, nics, followers: replicating.followers});
         live = new LivePrimary({primary, replicating, generation: 1, by: world.processName});
         return await live.run(signal);
       } finally {

@@ -8,7 +8,6 @@ import type {Stop} from '../emulator/machine-interface.ts';
 import type {TranslationRequest} from '../emulator/wasm/translate.ts';
 import {CompileWorker} from '../host/compile-worker.ts';
 import {fusesMultiplyAdd} from '../host/fused-multiply-add.ts';
-import {useHugePages} from '../host/process-memory.ts';
 import type {Work} from './translation-worker.ts';
 
 /**
@@ -32,11 +31,6 @@ export class HostedMachine extends Machine {
   /** As Machine's. FTVM_ENGINE=interpreter in the environment does without the translator, for comparisons. */
   constructor(config: MachineConfig, images: BootImages, disks: readonly BaseImage[] = []) {
     super(config, images, disks, hostEngine());
-  }
-
-  /** For a machine whose host may be killed, and another waits for that: see process-memory.ts. */
-  useHugePages(): void {
-    useHugePages(this.ramBuffer);
   }
 
   override runUntil(position: bigint): Stop {

@@ -44,8 +44,6 @@ export type RecordOptions = {
   reboot: boolean;
   console: Console;
   followers: Followers;
-  /** Whether another host may wait for this one's end. */
-  replicated: boolean;
   /** Whether a guest's FLUSH waits until the log is on the disks. */
   durable: boolean;
   /** 16 random bytes. */
@@ -62,7 +60,6 @@ export async function startRecording(options: RecordOptions): Promise<Primary> {
   const disks = options.disks.map((path) => DiskImage.open(path));
   const header = await describe(options, disks);
   const machine = new HostedMachine(header.config, options.images, disks);
-  if (options.replicated) machine.useHugePages();
   const file = await LogFileWriter.create(options.logPath, {overwrite: options.overwrite});
   const {console, followers, durable} = options;
   const entropy = (lengthBytes: number): Uint8Array => new Uint8Array(randomBytes(lengthBytes));
