@@ -114,7 +114,7 @@ const RECORD_SHAPES: {[K in Exclude<LogRecord['kind'], 'input'>]: Shape} = {
 
 const ADVANCE_CODE = 8;
 
-const ADVANCE_FIELD: Field<Advance> = struct<Advance>({position: u63, releasedThrough: u63, sentAtMs: safeUint});
+const ADVANCE_FIELD: Field<Advance> = struct<Advance>({position: u63, releasedThrough: u63});
 
 /** Inputs have codes of their own instead of a code within a code: a byte less for each. */
 const INPUT_SHAPES: {[K in Input['kind']]: Shape} = {

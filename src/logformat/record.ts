@@ -61,4 +61,4 @@ export type LogRecord =
 export type RecordKind = LogRecord['kind'];
 
 /** On the channel only: the follower may run on to `position`; outputs up to `releasedThrough` have left. */
-export type Advance = {position: bigint; releasedThrough: bigint; sentAtMs: number};
+export type Advance = {position: bigint; releasedThrough: bigint};

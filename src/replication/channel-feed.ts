@@ -77,6 +77,8 @@ export class ChannelFeed implements FrameFeed {
   #takeoverMs: number;
   /** From the request to the state's end. It comes behind the whole log: the primary must not be held back before it is here. */
   #awaitsState = false;
+  /** As far as the primary knows that this side has executed. */
+  #reportedPosition = 0n;
   #lastHeardMs: number;
   #lastTickMs: number;
 
@@ -127,6 +129,8 @@ export class ChannelFeed implements FrameFeed {
       }
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#end !== undefined || this.#draining) return undefined;
+      // Everything is executed: the primary need not wait for the next report to know it.
+      if (this.#parts.position() > this.#reportedPosition) this.#acknowledge();
       await this.#wakeup.wait(undefined);
     }
   }
@@ -325,7 +329,8 @@ export class ChannelFeed implements FrameFeed {
   #acknowledge(): void {
     if (!this.open || this.#link.congested) return;
     const {point} = this.#reader;
-    this.#link.send({kind: 'ack', ordinal: point?.ordinal ?? 0n, position: this.#parts.position()});
+    this.#reportedPosition = this.#parts.position();
+    this.#link.send({kind: 'ack', ordinal: point?.ordinal ?? 0n, position: this.#reportedPosition});
   }
 
   /** Syncs, one at a time, once what the primary wants on the disk has been received; the request may overtake the records. */

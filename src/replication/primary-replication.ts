@@ -479,7 +479,7 @@ export class PrimaryReplication implements Followers {
     const position = this.#quietPosition;
     if (position === undefined || this.#port === undefined) return;
     const {releasedThrough} = this.#port.outputs();
-    for (const follower of this.#followers) follower.advance({position, releasedThrough, sentAtMs: Date.now()});
+    for (const follower of this.#followers) follower.advance({position, releasedThrough});
   }
 
   /** Puts a nonce into the arbiter's store, once; a backup that reads it there means the same store. */

@@ -27,7 +27,7 @@ const FLUSH_INTERVAL_NS = 1_000_000_000n;
 /** less when somebody follows, who may not run past them before. */
 const FOLLOWED_FLUSH_INTERVAL_NS = 10_000_000n;
 /** Steps between two digests of the state. */
-const DIGEST_INTERVAL_STEPS = 1n << 28n;
+const DIGEST_INTERVAL_STEPS = 1n << 29n;
 /** Frames waiting for the disk, beyond which the guest waits. */
 const QUEUE_LIMIT_BYTES = 16 << 20;
 

@@ -50,7 +50,7 @@ export const PRIMARY_SAYS: Message[] = [
   {kind: 'bytes', bytes: LOG.bytes},
   {kind: 'bytes', bytes: LOG.bytes.subarray(0, LOG.ends[1])},
   {kind: 'bytes', bytes: new Uint8Array(500)},
-  {kind: 'advance', advance: {position: 5n, releasedThrough: 1n, sentAtMs: 7}},
+  {kind: 'advance', advance: {position: 5n, releasedThrough: 1n}},
   {kind: 'sync', ordinal: 1n},
   {kind: 'pages', bytes: new Uint8Array(6)},
   {kind: 'table', bytes: new Uint8Array(9)},

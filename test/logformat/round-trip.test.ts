@@ -179,14 +179,14 @@ describe(`the log, written and read, seed ${SEED}`, () => {
 
   it('encodes and decodes what exists on the channel only', () => {
     fc.assert(
-      fc.property(fc.bigInt(0n, 2n ** 63n - 1n), fc.bigInt(0n, 2n ** 63n - 1n), fc.maxSafeNat(), (a, b, sentAtMs) => {
-        const advance = {position: a, releasedThrough: b, sentAtMs};
+      fc.property(fc.bigInt(0n, 2n ** 63n - 1n), fc.bigInt(0n, 2n ** 63n - 1n), (a, b) => {
+        const advance = {position: a, releasedThrough: b};
         assert.deepEqual(decodeAdvance(encodeAdvance(advance)), advance);
       }),
       {seed: SEED},
     );
-    assert.throws(() => decodeAdvance(Uint8Array.of(0x84, 0x08, 0, 0, 0, 0)), /after an advance/);
-    assert.throws(() => decodeAdvance(Uint8Array.of(0x84, 0x09, 0, 0, 0)), /no advance/);
+    assert.throws(() => decodeAdvance(Uint8Array.of(0x83, 0x08, 0, 0, 0)), /after an advance/);
+    assert.throws(() => decodeAdvance(Uint8Array.of(0x83, 0x09, 0, 0)), /no advance/);
   });
 
   it('is short', () => {
