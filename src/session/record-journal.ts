@@ -26,8 +26,9 @@ const TYPING_NS = 1_000_000_000n;
 const FLUSH_INTERVAL_NS = 1_000_000_000n;
 /** less when somebody follows, who may not run past them before. */
 const FOLLOWED_FLUSH_INTERVAL_NS = 10_000_000n;
-/** Steps between two digests of the state. */
-const DIGEST_INTERVAL_STEPS = 1n << 29n;
+/** Steps between two digests of the state, and time: a host that runs billions of steps a second need not write ten of them. */
+const DIGEST_INTERVAL_STEPS = 1n << 28n;
+const DIGEST_INTERVAL_NS = 200_000_000n;
 /** Frames waiting for the disk, beyond which the guest waits. */
 const QUEUE_LIMIT_BYTES = 16 << 20;
 
@@ -40,6 +41,7 @@ export class RecordJournal implements Journal {
   readonly #releasedThrough: () => bigint;
   readonly #following: () => boolean;
   #lastDigestAt: bigint;
+  #lastDigestNs: bigint;
   #lastOutputNs = 0n;
   #lastFlushNs: bigint;
   #lastTypedNs = -TYPING_NS;
@@ -67,7 +69,8 @@ export class RecordJournal implements Journal {
     this.#releasedThrough = parts.releasedThrough;
     this.#following = parts.following;
     this.#lastDigestAt = parts.position;
-    this.#lastFlushNs = parts.clock.nowNs();
+    this.#lastDigestNs = parts.clock.nowNs();
+    this.#lastFlushNs = this.#lastDigestNs;
     this.#outputRecords.push({record: parts.writer.lastOrdinal, through: parts.coveredThrough});
   }
 
@@ -84,8 +87,9 @@ export class RecordJournal implements Journal {
     for (const output of turn.outputs) this.#outputDigest.add(output);
     const urgent =
       turn.inputs.some((input) => input.kind === 'packet') || turn.outputs.some((output) => output.kind === 'packet');
-    if (machine.position - this.#lastDigestAt >= DIGEST_INTERVAL_STEPS) this.#appendDigest(machine);
     const nowNs = this.#clock.nowNs();
+    const digestDue = machine.position - this.#lastDigestAt >= DIGEST_INTERVAL_STEPS;
+    if (digestDue && nowNs - this.#lastDigestNs >= DIGEST_INTERVAL_NS) this.#appendDigest(machine, nowNs);
     if (turn.inputs.some((input) => input.kind === 'console')) this.#lastTypedNs = nowNs;
     const outputDue = !this.#outputDigest.empty && nowNs >= this.#outputDueNs(nowNs);
     if (outputDue || (urgent && !this.#outputDigest.empty)) this.#appendOutput(machine.position, nowNs);
@@ -115,7 +119,7 @@ export class RecordJournal implements Journal {
   /** A boundary that somebody will come back to: outputs that wait, a digest, the record; and everything goes to the log. */
   appendBoundary(machine: MachineInterface, record: Extract<LogRecord, {kind: 'end' | 'control'}>): void {
     if (!this.#outputDigest.empty) this.#appendOutput(machine.position, this.#clock.nowNs());
-    this.#appendDigest(machine);
+    this.#appendDigest(machine, this.#clock.nowNs());
     this.#append(record);
     this.flush();
   }
@@ -158,7 +162,8 @@ export class RecordJournal implements Journal {
     this.#lastOutputNs = nowNs;
   }
 
-  #appendDigest(machine: MachineInterface): void {
+  #appendDigest(machine: MachineInterface, nowNs: bigint): void {
+    this.#lastDigestNs = nowNs;
     this.#append({kind: 'digest', position: machine.position, digest: this.#stateDigest.compute()});
     this.#lastDigestAt = machine.position;
   }

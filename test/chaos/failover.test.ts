@@ -59,7 +59,7 @@ describe(`a hot backup, seed ${SEED} (FTVM_TEST_SEED)`, function () {
     const followed = await backup.exit();
     assert.equal(followed.exitCode, 0, followed.stderr);
     const recorded = digestLines(pair.logPath);
-    assert.ok(recorded.length >= 3, `${recorded.length} digests`);
+    assert.ok(recorded.length >= 2, `${recorded.length} digests`);
     assert.deepEqual(followed.stdout.trimEnd().split('\n'), recorded);
     assert.deepEqual(digestLines(pair.backupLogPath), recorded);
   });

@@ -283,7 +283,8 @@ class Simulation {
     this.#note(`fault: ${fault} at ${host.name}`);
     if (fault === 'nobodyReached')
       this.#mustWaitFromMs = this.#isProtected() ? this.#time.nowMs + 2 * TIMING.takeoverMs : undefined;
-    if (fault === 'channelHeld' && this.#isProtected()) this.#mustGoOnFromMs = this.#time.nowMs + STALL_MS;
+    if (fault === 'channelHeld' && this.#isProtected() && this.#isHeard())
+      this.#mustGoOnFromMs = this.#time.nowMs + STALL_MS;
     inject(fault, host, {
       network: this.#network,
       time: this.#time,
@@ -354,6 +355,11 @@ class Simulation {
     if (primary === undefined || !isAlive(primary)) return false;
     const standing = readStanding(primary.files.get(primary.logPath)?.read(0));
     return standing?.generation === generation && standing.backup !== undefined && !standing.paused;
+  }
+
+  /** A primary that waits for the arbiter says nothing, whatever its log says. */
+  #isHeard(): boolean {
+    return (this.#network.shown.at(-1)?.atMs ?? 0) > this.#time.nowMs - TIMING.takeoverMs;
   }
 
   #heal(): void {
