@@ -136,8 +136,8 @@ describe('Debian, end to end', function () {
 
   it('killed in its boot and at its shell, is carried on to a shell that works', async () => {
     for (const [lifeMs, boot] of [
-      [1000, true],
-      [2200, true],
+      [300, true],
+      [900, true],
       [700, false],
     ] as const) {
       using folder = new TemporaryFolder();
@@ -151,6 +151,8 @@ describe('Debian, end to end', function () {
       assert.equal((await runFtvm(['dump', logPath])).exitCode, 103);
       await using live = new FtvmProcess(['promote', logPath]);
       if (boot) {
+        // On a fast host it may have been at its shell already.
+        if (READY.test(recorder.stdout)) live.write('\r');
         await live.waitFor(READY, {timeoutMs: BOOT_TIMEOUT_MS});
       } else {
         await live.waitFor(/(?:[0-9a-f]{32} {2}-\r\n){3}/, {timeoutMs: BOOT_TIMEOUT_MS});
