@@ -265,7 +265,10 @@ class Simulation {
         this.#note(`${host.name}: failed: ${error.message}`);
         // Told to end while it was looking for a primary, or for the arbiter.
         const askedToEnd = this.#stops.get(process)?.signal.aborted === true;
-        if (askedToEnd && ['network', 'arbiterUnreachable'].includes((error as Partial<FtvmError>).code ?? ''))
+        if (
+          askedToEnd &&
+          ['network', 'peerVanished', 'arbiterUnreachable'].includes((error as Partial<FtvmError>).code ?? '')
+        )
           return this.#retire(host);
         this.#violations.push(`${host.name} failed: ${error.name === 'FtvmError' ? error.message : error.stack}`);
         this.#retire(host);
