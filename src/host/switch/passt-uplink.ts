@@ -29,7 +29,8 @@ const START_TIMEOUT_MS = 5000;
 const PROBE_INTERVAL_MS = 50;
 /** A MAC that no guest has. */
 const PROBE_MAC = Uint8Array.of(0x02, 0, 0, 0, 0, 0);
-const GUEST_INTERVAL_MS = 250;
+/** A service may be there some tenths of a second after the guest's interface: passt must have heard of the guest by then. */
+const GUEST_INTERVAL_MS = 100;
 /** The child's descriptor of the guest's side. */
 const GUEST_FD = 3;
 /** `nobody`, whom passt becomes when root starts it. */
