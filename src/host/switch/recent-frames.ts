@@ -1,6 +1,6 @@
 // Frames that were sent to a MAC lately. When it moves, because a backup has taken over, they go to its new port as well: what the old
 // primary took in and had not in its log, and what came while nobody was there, would else be sent again only when the sender's timer
-// runs out, with passt after two seconds. Whoever gets a frame twice drops it, as TCP does.
+// runs out, with passt after two seconds. TCP drops what comes twice; a datagram of UDP's may come twice, as on any network.
 
 /** Longer than a takeover takes, and than it takes passt to send again. */
 const KEPT_MS = 3000;
