@@ -3,7 +3,7 @@
 // array claims. So every item is scanned first: RFC 8949's deterministic encoding (4.2.1), the few types that records use,
 // every length within the bytes at hand, before cbor-x sees it. One value therefore has exactly one encoding.
 
-import {Encoder} from 'cbor-x';
+import {Encoder} from 'cbor-x/encode';
 import {type CborValue, MalformedError} from './fields.ts';
 import {MAX_NESTING} from './limits.ts';
 

@@ -1,7 +1,8 @@
 // Digests: of the machine's whole state, incremental over the pages written since the last one; and of its outputs. XXH3-128: fast,
 // and no shield against forgers, which a comparison of two honest runs does not need.
 
-import {createXXHash128, type IHasher} from 'hash-wasm';
+import type {IHasher} from 'hash-wasm';
+import hashes from 'hash-wasm/dist/xxhash128.umd.min.js';
 import type {MachineInterface} from '../emulator/machine-interface.ts';
 import type {Output} from '../emulator/output.ts';
 import {PAGE_BYTES, type PagedMemory} from '../emulator/paged-memory.ts';
@@ -31,7 +32,7 @@ export class StateDigest {
   }
 
   static async create(machine: MachineInterface): Promise<StateDigest> {
-    return new StateDigest(machine, await createXXHash128());
+    return new StateDigest(machine, await hashes.createXXHash128());
   }
 
   /** 16 bytes. Pages that were written since the last call are read again. */
@@ -119,7 +120,7 @@ export class OutputDigest {
   }
 
   static async create(): Promise<OutputDigest> {
-    return new OutputDigest(await createXXHash128());
+    return new OutputDigest(await hashes.createXXHash128());
   }
 
   /** Whether nothing was emitted since the last `take`. */

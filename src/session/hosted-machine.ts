@@ -8,6 +8,7 @@ import type {Stop} from '../emulator/machine-interface.ts';
 import type {TranslationRequest} from '../emulator/wasm/translate.ts';
 import {CompileWorker} from '../host/compile-worker.ts';
 import {fusesMultiplyAdd} from '../host/fused-multiply-add.ts';
+import {setWasmFlags} from '../host/wasm-flags.ts';
 import type {Work} from './translation-worker.ts';
 
 /**
@@ -59,6 +60,7 @@ export class HostedMachine extends Machine {
 }
 
 function hostEngine(): Engine {
+  setWasmFlags();
   if (process.env['FTVM_ENGINE'] === 'interpreter') return {kind: 'interpreter'};
   const arithmetic = {fusesMultiplyAdd: fusesMultiplyAdd()};
   return {kind: 'translator', threshold: THRESHOLD, compiler: 'queue', arithmetic};
