@@ -37,6 +37,8 @@ export const REFETCH_SLOT = 0x818;
 /** The interpreter's present page. i32: offset of its decoded form; i64: its virtual address. */
 export const PAGE = 0x828;
 export const PAGE_ADDRESS = 0x830;
+/** i32: the value of LEFT at which the interpreter counts a visit of a place. */
+export const COUNT_AT = 0x838;
 
 /**
  * Translation caches (software TLBs): for reading, for writing and a write cache of TLB_ENTRIES entries of 16 bytes

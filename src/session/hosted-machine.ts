@@ -12,11 +12,11 @@ import {setWasmFlags} from '../host/wasm-flags.ts';
 import type {Work} from './translation-worker.ts';
 
 /**
- * Visits of a place before it is translated. Generating, compiling and optimising a region costs some ten milliseconds of CPU time,
- * interpreting it once some hundred nanoseconds. What runs most of its code a few thousand times decides: with 5000, Debian's boot
- * and a short pipeline in its shell take a quarter more CPU time, and forks and execs two fifths more.
+ * A place is translated when the interpreter has spent some 200,000 steps from there to the next one: a millisecond. Generating, compiling and
+ * optimising a region costs some milliseconds of CPU time, most of them in other threads.
  */
-const THRESHOLD = 40_000;
+const PERIOD = 509;
+const THRESHOLD = 400;
 /** Steps between two looks at the worker: a replay's slices may be long. */
 const SERVE_STEPS = 4_000_000n;
 /** Regions in one module. */
@@ -63,7 +63,7 @@ function hostEngine(): Engine {
   setWasmFlags();
   if (process.env['FTVM_ENGINE'] === 'interpreter') return {kind: 'interpreter'};
   const arithmetic = {fusesMultiplyAdd: fusesMultiplyAdd()};
-  return {kind: 'translator', threshold: THRESHOLD, compiler: 'queue', arithmetic};
+  return {kind: 'translator', threshold: THRESHOLD, period: PERIOD, compiler: 'queue', arithmetic};
 }
 
 function startWorker(): CompileWorker<Work, CompiledTranslation> {

@@ -42,7 +42,7 @@ export const VARIANTS: readonly Variant[] = [
   {name: 'mixed', engine: {kind: 'translator', threshold: 7, compiler: translate, arithmetic}},
   {
     name: 'installed at random times',
-    engine: {kind: 'translator', threshold: 3, compiler: 'queue'},
+    engine: {kind: 'translator', threshold: 3, period: 23, compiler: 'queue'},
     installChance: 0.3,
   },
 ];

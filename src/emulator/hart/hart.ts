@@ -6,7 +6,6 @@ import * as layout from '../layout.ts';
 import {Ram, type RamObserver} from '../memory.ts';
 import type {StateTable} from '../state-table.ts';
 import {CAUSE, INTERRUPT, MENVCFG_STCE, MSTATUS, PRIVILEGE} from '../status.ts';
-import type {TranslatorOptions} from '../wasm/interpreter.ts';
 import {generateInterpreter, type HartFunctions} from '../wasm/interpreter-module.ts';
 import {type SlowPaths, SYSTEM_ACTIONS} from '../wasm/slot.ts';
 import {type HostArithmetic, PLAIN_ARITHMETIC} from '../wasm/translated-code.ts';
@@ -32,13 +31,14 @@ const WAITING = 1;
 const TIMERS = (1 << INTERRUPT.MTI) | (1 << INTERRUPT.STI);
 
 /**
- * What executes the guest's instructions. `threshold`: visits of a place before it is translated; 0 and 1 mean at once. `arithmetic`: what
- * was found out about the host; none of it changes a result.
+ * What executes the guest's instructions. `threshold`: how often a place is counted before it is translated; 0 and 1 mean at once. It is counted
+ * each time that it is visited, or, where a `period` is given, for each so many interpreted steps. `arithmetic`: what was found out about the
+ * host. None of it changes a result.
  */
 export type Engine =
   | {kind: 'interpreter'}
   /** `compiler`: `queue` leaves it to whoever takes the requests; `translate` (wasm/translate.ts) is called while the guest waits. */
-  | {kind: 'translator'; threshold: number; compiler: Compiler; arithmetic?: HostArithmetic};
+  | {kind: 'translator'; threshold: number; period?: number; compiler: Compiler; arithmetic?: HostArithmetic};
 
 export class Hart implements RamObserver {
   readonly registers: Registers;
@@ -56,6 +56,7 @@ export class Hart implements RamObserver {
   /** Position at the start of the chunk that runs now, and its steps. */
   #chunkStart = 0n;
   #chunkSteps = 0;
+  readonly #period: number = 0;
   /** Counts changes of satp and PMP: the page of code that runs may be another now. */
   #generation = 0;
 
@@ -98,6 +99,7 @@ export class Hart implements RamObserver {
     });
     this.ram.observer = this;
     if (engine.kind === 'translator') {
+      this.#period = engine.period ?? 0;
       const {compiler, arithmetic = PLAIN_ARITHMETIC} = engine;
       const {ram} = this;
       const translations = new Translations({
@@ -157,6 +159,8 @@ export class Hart implements RamObserver {
     this.#chunkStart = position;
     this.#chunkSteps = Math.min(steps, CHUNK_STEPS);
     registers.i32[layout.LEFT / 4] = this.#chunkSteps;
+    const counted = this.#period === 0 ? 0 : this.#period - Number(position % BigInt(this.#period));
+    registers.i32[layout.COUNT_AT / 4] = this.#chunkSteps - counted;
     registers.i32[layout.CUT / 4] = 0;
     this.#functions.run();
     const executed = this.#chunkSteps - registers.i32[layout.CUT / 4];
@@ -238,8 +242,7 @@ export class Hart implements RamObserver {
       atomicTranslated: (low, high, sizeBytes, write) => this.#atomicTranslated(low, high, sizeBytes, write),
       systemTranslated: (action, bits) => this.#systemTranslated(action, bits),
     };
-    const translator = engine.kind === 'translator' ? {threshold: Math.max(1, engine.threshold)} : undefined;
-    const module = interpreterModule(translator);
+    const module = interpreterModule(engine);
     const table = this.translations?.table;
     const {exports} = new WebAssembly.Instance(module, {env: {memory, ...paths, ...(table && {table})}});
     this.translations?.setFunctions(exports);
@@ -424,12 +427,15 @@ export class Hart implements RamObserver {
 }
 
 /** Modules are the same for all machines: a process that makes several compiles each once, and optimises it once. */
-const interpreterModules = new Map<number | undefined, WebAssembly.Module>();
+const interpreterModules = new Map<string, WebAssembly.Module>();
 
-function interpreterModule(translator: TranslatorOptions | undefined): WebAssembly.Module {
-  const known = interpreterModules.get(translator?.threshold);
+function interpreterModule(engine: Engine): WebAssembly.Module {
+  const translator =
+    engine.kind === 'translator' ? {threshold: Math.max(1, engine.threshold), period: engine.period ?? 0} : undefined;
+  const key = `${translator?.threshold} ${translator?.period}`;
+  const known = interpreterModules.get(key);
   if (known !== undefined) return known;
   const module = new WebAssembly.Module(generateInterpreter(translator));
-  interpreterModules.set(translator?.threshold, module);
+  interpreterModules.set(key, module);
   return module;
 }

@@ -6,11 +6,12 @@ import {INSTRUCTIONS} from '../isa/decoder.ts';
 import type {GuestAccess, OperandName, SystemAction, ValueType} from '../isa/expression.ts';
 import type {Instruction} from '../isa/instruction.ts';
 import * as layout from '../layout.ts';
-import type {Label} from './encoder.ts';
+import type {CodeWriter, Label} from './encoder.ts';
 import {LOADS, PAGE_MASK, STORES, sizeOf, typedAs} from './guest-access.ts';
 import {lowerStatements, type Push, type Target} from './lower.ts';
-import {ACCESS_KINDS, OPERATION, SYSTEM_ACTIONS} from './slot.ts';
+import {ACCESS_KINDS, OPERATION, OPERATION_MASK, SYSTEM_ACTIONS} from './slot.ts';
 import {SlotTarget} from './slot-target.ts';
+import {traitsOf} from './traits.ts';
 import {CALL_DEPTH} from './translated-code.ts';
 
 /** Locals of `run`. What only some instructions need (page, caches) stays in memory: fewer locals have to live from one to the next. */
@@ -25,13 +26,24 @@ const RUN = {
   /** Whether the place where a page was entered may start translated code: not where a slice happens to start. */
   head: 7,
   before: 8,
+  /** The steps left at which a visit is counted, and the entry of the place that was visited last. */
+  countAt: 9,
+  last: 10,
 } as const;
-export const RUN_LOCALS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64', 'i32', 'i32'];
+export const RUN_LOCALS: readonly ValueType[] = [
+  ...(['i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64', 'i32', 'i32', 'i32', 'i32'] as const),
+];
+
+/** What an operation does; `isRare`: it may call functions. */
+type Body = {operation: number; isRare: boolean; lower(): void};
 
 const PAGE_SLOT_BYTES = layout.SLOTS_PER_PAGE * layout.SLOT_BYTES;
 
-/** How the interpreter works with the translator: places reached `threshold` times are asked for, by the import `hot`. */
-export type TranslatorOptions = {threshold: number};
+/**
+ * How the interpreter works with the translator. Once in `period` interpreted steps the place that was visited last is counted, to which most of them
+ * were due; or, where the period is 0, the present one each time. Places that were counted `threshold` times are asked for, by the import `hot`.
+ */
+export type TranslatorOptions = {threshold: number; period: number};
 
 /** The main loop. */
 export class InterpreterTarget extends SlotTarget implements Target {
@@ -64,6 +76,11 @@ export class InterpreterTarget extends SlotTarget implements Target {
    */
   lowerRun(): void {
     const {code} = this;
+    if (this.#translator !== undefined) {
+      code.i32Const(0).memory('i32.load', layout.COUNT_AT).localSet(RUN.countAt);
+      // Some place.
+      code.i32Const(layout.DECODED).localSet(RUN.last);
+    }
     code.loop((reload) => {
       this.#reload = reload;
       code.i32Const(0).memory('i64.load', layout.PC).localSet(RUN.pc);
@@ -71,15 +88,15 @@ export class InterpreterTarget extends SlotTarget implements Target {
       code.loop((redirect) => {
         this.#redirect = redirect;
         this.#enterPage();
-        if (this.#translator === undefined) {
+        const translator = this.#translator;
+        if (translator === undefined) {
           this.#steps();
           this.#head = this.#next;
           return;
         }
-        const {threshold, regionType} = this.#translator;
         code.loop((head) => {
           this.#head = head;
-          code.localGet(RUN.head).if(() => this.#enterTranslated(threshold, regionType));
+          code.localGet(RUN.head).if(() => this.#enterTranslated(translator));
           code.i32Const(1).localSet(RUN.head);
           this.#steps();
         });
@@ -95,8 +112,8 @@ export class InterpreterTarget extends SlotTarget implements Target {
     });
   }
 
-  /** At a place that may start translated code: calls it if it is there, else counts the visit. */
-  #enterTranslated(threshold: number, regionType: number): void {
+  /** At a place that may start translated code: calls it if it is there, else sees whether it should be. */
+  #enterTranslated({threshold, period, regionType}: TranslatorOptions & {regionType: number}): void {
     const {code} = this;
     code
       .i32Const(0)
@@ -108,52 +125,55 @@ export class InterpreterTarget extends SlotTarget implements Target {
       .i32Const(1)
       .op('i32.shr_u');
     code.op('i32.add').localTee(RUN.entry).memory('i32.load', layout.ENTRIES).localTee(RUN.word);
+    code.i32Const(0).op('i32.gt_s').hint('unlikely');
+    code.if(
+      () => this.#callTranslated(regionType),
+      () => {
+        const visit = (): CodeWriter => code.localGet(RUN.entry).localSet(RUN.last);
+        if (period === 0) visit();
+        code.localGet(RUN.left).localGet(RUN.countAt).op('i32.le_s').hint('unlikely');
+        code.if(() => this.#count(threshold, period));
+        if (period > 0) visit();
+        code.localGet(RUN.entry).memory('i32.load', layout.ENTRIES).i32Const(-threshold).op('i32.eq').hint('unlikely');
+        code.if(() => {
+          code.localGet(RUN.slot).i32Const(0).memory('i64.load', layout.PAGE_ADDRESS).i64Const(12n).op('i64.shr_u');
+          code.op('i32.wrap_i64').call(this.functionIndex('hot'));
+          code.if(() => code.branch(this.#head));
+        });
+      },
+    );
+  }
+
+  /** Goes on where the translated code has come to; falls through if it has done nothing. */
+  #callTranslated(regionType: number): void {
+    const {code} = this;
     code
+      .localGet(RUN.left)
+      .localTee(RUN.before)
+      .i32Const(CALL_DEPTH)
       .i32Const(0)
-      .op('i32.gt_s')
-      .if(
-        () => {
-          code
-            .localGet(RUN.left)
-            .localTee(RUN.before)
-            .i32Const(CALL_DEPTH)
-            .i32Const(0)
-            .memory('i64.load', layout.PAGE_ADDRESS);
-          code.localGet(RUN.word).callIndirect(regionType);
-          code.i64Const(-2n).op('i64.and').localSet(RUN.pc);
-          code.localTee(RUN.left).localGet(RUN.before).op('i32.ne');
-          code.if(() => {
-            code.branch(this.#redirect);
-          });
-        },
-        () => {
-          code
-            .localGet(RUN.word)
-            .i32Const(-threshold)
-            .op('i32.gt_s')
-            .if(() => {
-              code
-                .localGet(RUN.entry)
-                .localGet(RUN.word)
-                .i32Const(1)
-                .op('i32.sub')
-                .localTee(RUN.word)
-                .memory('i32.store', layout.ENTRIES);
-              code.localGet(RUN.word).i32Const(-threshold).op('i32.eq');
-              code.if(() => {
-                code
-                  .localGet(RUN.slot)
-                  .i32Const(0)
-                  .memory('i64.load', layout.PAGE_ADDRESS)
-                  .i64Const(12n)
-                  .op('i64.shr_u')
-                  .op('i32.wrap_i64')
-                  .call(this.functionIndex('hot'))
-                  .if(() => code.branch(this.#head));
-              });
-            });
-        },
-      );
+      .memory('i64.load', layout.PAGE_ADDRESS);
+    code.localGet(RUN.word).callIndirect(regionType);
+    code.i64Const(-2n).op('i64.and').localSet(RUN.pc);
+    // Its steps are not the interpreter's.
+    code.localTee(RUN.left).localGet(RUN.before).op('i32.sub').localTee(RUN.before);
+    code.localGet(RUN.countAt).op('i32.add').localSet(RUN.countAt);
+    code.localGet(RUN.before).if(() => code.branch(this.#redirect));
+  }
+
+  /** Counts the place of `last`, unless it is translated or asked for. */
+  #count(threshold: number, period: number): void {
+    const {code} = this;
+    code.localGet(RUN.left).i32Const(period).op('i32.sub').localSet(RUN.countAt);
+    code.localGet(RUN.last).memory('i32.load', layout.ENTRIES).localTee(RUN.word);
+    code
+      .i32Const(threshold - 1)
+      .op('i32.add')
+      .i32Const(threshold)
+      .op('i32.lt_u');
+    code.if(() => {
+      code.localGet(RUN.last).localGet(RUN.word).i32Const(1).op('i32.sub').memory('i32.store', layout.ENTRIES);
+    });
   }
 
   /** Sets page, pageAddress and slot from pc, if the fetch cache holds its page. */
@@ -182,6 +202,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
       .op('i64.and')
       .localTee(RUN.address)
       .op('i64.ne')
+      .hint('unlikely')
       .if(() => {
         this.#store64(layout.PC, () => code.localGet(RUN.pc));
         this.#store32(layout.LEFT, () => code.localGet(RUN.left));
@@ -201,8 +222,74 @@ export class InterpreterTarget extends SlotTarget implements Target {
       .localSet(RUN.slot);
   }
 
-  /** Counts a step, decodes the slot and dispatches. */
+  /**
+   * Counts a step, takes the slot's word, and dispatches. The next slot is found by a branch: the host's CPU, which predicts it, need not have read this
+   * slot to begin with the next one. For all operations that call functions there is a branch of its own, which is said to be unlikely:
+   * V8 then keeps the loop's locals in registers everywhere else.
+   */
   #step(): void {
+    const {code} = this;
+    code.localGet(RUN.left).i32Const(0).op('i32.le_s').hint('unlikely');
+    code.if(
+      () => this.#stopOrTakeRefetched(),
+      () => {
+        code.localGet(RUN.left).i32Const(1).op('i32.sub').localSet(RUN.left);
+        code.localGet(RUN.slot).memory('i64.load').localTee(RUN.bits).op('i32.wrap_i64').i32Const(0).op('i32.lt_s');
+        code.if(
+          () => this.#moveSlot(2 * layout.SLOT_BYTES),
+          () => this.#moveSlot(layout.SLOT_BYTES),
+        );
+      },
+    );
+    code.localGet(RUN.bits).op('i32.wrap_i64').localSet(RUN.word);
+    const instructions = INSTRUCTIONS.map((instruction, i): Body => {
+      const lower = () => this.#execute(instruction);
+      const isRare = traitsOf(instruction).isSystem || this.#cold.has(instruction);
+      return {operation: OPERATION.firstInstruction + i, isRare, lower};
+    });
+    const bodies: Body[] = [
+      {operation: OPERATION.undecoded, isRare: true, lower: () => this.#undecoded()},
+      {operation: OPERATION.pageEnd, isRare: false, lower: () => this.#pageEnd()},
+      {operation: OPERATION.refetch, isRare: true, lower: () => this.#refetch()},
+      ...instructions,
+    ];
+    const [rare, common] = [bodies.filter(({isRare}) => isRare), bodies.filter(({isRare}) => !isRare)];
+    this.#dispatch(common, () => {
+      // It never is -1.
+      code.localGet(RUN.left).i32Const(-1).op('i32.ne').hint('unlikely');
+      code.if(() => this.#dispatch(rare, () => this.illegal()));
+    });
+  }
+
+  /** Does what the word's operation asks for, and goes on at `next`. */
+  #dispatch(bodies: readonly Body[], otherwise: () => void): void {
+    const {code} = this;
+    const labels: Label[] = [];
+    const nest = (count: number): void => {
+      if (count === 0) {
+        code.block((other) => {
+          const table = Array.from(
+            {length: OPERATION.firstInstruction + INSTRUCTIONS.length},
+            (_, n) => labels[n] ?? other,
+          );
+          code.localGet(RUN.word).i32Const(OPERATION_MASK).op('i32.and').branchTable(table, other);
+        });
+        otherwise();
+      } else {
+        const {operation, lower} = bodies[count - 1];
+        code.block((label) => {
+          labels[operation] = label;
+          nest(count - 1);
+        });
+        lower();
+      }
+      code.branch(this.#next);
+    };
+    nest(bodies.length);
+  }
+
+  /** Nothing is left; or an instruction was fetched anew, and its step has been counted: LEFT is inverted. */
+  #stopOrTakeRefetched(): void {
     const {code} = this;
     code
       .localGet(RUN.left)
@@ -212,78 +299,38 @@ export class InterpreterTarget extends SlotTarget implements Target {
         this.#store32(layout.LEFT, () => code.i32Const(0));
         code.return();
       });
-    code.localGet(RUN.left).i32Const(1).op('i32.sub').localSet(RUN.left);
-    code.localGet(RUN.slot).memory('i64.load').localTee(RUN.bits).op('i32.wrap_i64').localTee(RUN.word);
-    code.i32Const(31).op('i32.shr_u').i32Const(3).op('i32.shl').localGet(RUN.slot).op('i32.add');
-    code.i32Const(layout.SLOT_BYTES).op('i32.add').localSet(RUN.slot);
-    const bodies = [
-      () => this.#undecoded(),
-      () => this.#pageEnd(),
-      () => this.#illegalInstruction(),
-      ...INSTRUCTIONS.map((instruction) => () => this.#execute(instruction)),
-    ];
-    // Operation numbers of the bodies: refetch is handled before the dispatch proper, because it replaces the word.
-    const numbers = [
-      OPERATION.undecoded,
-      OPERATION.pageEnd,
-      OPERATION.illegal,
-      ...INSTRUCTIONS.map((_, i) => OPERATION.firstInstruction + i),
-    ];
-    code.loop((dispatch) => {
-      const labels: Label[] = Array(OPERATION.firstInstruction + INSTRUCTIONS.length);
-      const nest = (index: number): void => {
-        if (index < 0) {
-          code.block((refetch) => {
-            labels[OPERATION.refetch] = refetch;
-            code.localGet(RUN.word).i32Const(0x3ff).op('i32.and').branchTable(labels, labels[OPERATION.illegal]);
-          });
-          this.#refetch();
-          code.branch(dispatch);
-          return;
-        }
-        code.block((label) => {
-          labels[numbers[index]] = label;
-          nest(index - 1);
-        });
-        bodies[index]();
-        code.branch(this.#next);
-      };
-      nest(bodies.length - 1);
-    });
+    code.localGet(RUN.left).i32Const(-1).op('i32.xor').localSet(RUN.left);
+    code.i32Const(0).memory('i64.load', layout.REFETCH_SLOT).localSet(RUN.bits);
+  }
+
+  #moveSlot(distance: number): void {
+    this.code.localGet(RUN.slot).i32Const(distance).op('i32.add').localSet(RUN.slot);
   }
 
   /** The slot was never used: decode it and look again. That is no step. */
   #undecoded(): void {
     const {code} = this;
     this.#uncount();
-    code
-      .localGet(RUN.slot)
-      .i32Const(layout.SLOT_BYTES)
-      .op('i32.sub')
-      .localTee(RUN.slot)
-      .call(this.functionIndex('decode'));
+    this.#moveSlot(-layout.SLOT_BYTES);
+    code.localGet(RUN.slot).call(this.functionIndex('decode'));
   }
 
   /** Ran off the page: go on at the same address through the fetch cache. That is no step either. */
   #pageEnd(): void {
     const {code} = this;
     this.#uncount();
-    code.localGet(RUN.slot).i32Const(layout.SLOT_BYTES).op('i32.sub').localSet(RUN.slot);
+    this.#moveSlot(-layout.SLOT_BYTES);
     this.operand('nextPc');
     code.localSet(RUN.pc).branch(this.#redirect);
   }
 
-  /** The slot's word has the instruction's length, so that the spilled PC is the instruction's own. */
+  /** The slot's word has the instruction's length, so that the spilled PC is the instruction's own. The next turn of the loop takes what is fetched. */
   #refetch(): void {
     const {code} = this;
     this.spill();
     code.call(this.functionIndex('refetch')).if(() => this.leave());
     this.#fill();
-    code.i32Const(0).memory('i64.load', layout.REFETCH_SLOT).localTee(RUN.bits).op('i32.wrap_i64').localSet(RUN.word);
-  }
-
-  #illegalInstruction(): void {
-    this.illegal();
+    code.localGet(RUN.left).i32Const(-1).op('i32.xor').localSet(RUN.left);
   }
 
   #execute(instruction: Instruction): void {

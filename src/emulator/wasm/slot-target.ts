@@ -118,6 +118,7 @@ export abstract class SlotTarget {
       .i32Const(0)
       .memory('i32.load', layout.FS)
       .op('i32.eqz')
+      .hint('unlikely')
       .if(() => this.illegal());
     if (dirtiesFloatingPoint) code.i32Const(0).i32Const(3).memory('i32.store', layout.FS);
   }

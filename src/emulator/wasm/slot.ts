@@ -10,6 +10,7 @@ import type {GuestAccess, SystemAction} from '../isa/expression.ts';
  * | | operation | rd (32: x0 as a destination) | rs1 | rs2 | rs3 | 4 bytes long |
  */
 export const OPERATION = {undecoded: 0, pageEnd: 1, refetch: 2, illegal: 3, firstInstruction: 4} as const;
+export const OPERATION_MASK = 0x3ff;
 
 /** Codes of system actions, in the first argument of the `system` import. */
 export const SYSTEM_ACTIONS: readonly SystemAction[] = [
