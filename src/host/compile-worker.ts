@@ -1,30 +1,50 @@
-// A worker thread that compiles in the background. Results are polled for, so that they arrive between slices of a run that never
-// returns to the event loop. It knows nothing of what is compiled: `entry` is the worker's program, which answers each
-// message that it gets with one message.
+// A worker thread that compiles in the background, one for the whole process, and how somebody asks it. Results are polled for, so that they arrive
+// between slices of a run that never returns to the event loop. It knows nothing of what is compiled: `entry` is the thread's
+// program, which is given a port for each who asks, and answers each message that comes there with one message.
 
 import {MessageChannel, type MessagePort, receiveMessageOnPort, Worker} from 'node:worker_threads';
 
-export class CompileWorker<Request, Result> {
+/** The thread. */
+export class CompileThread {
   readonly #worker: Worker;
-  readonly #port: MessagePort;
-  #outstanding = 0;
   #hasFailed = false;
 
   constructor(entry: URL) {
-    const {port1, port2} = new MessageChannel();
-    this.#port = port1;
-    this.#worker = new Worker(entry, {workerData: {port: port2}, transferList: [port2]});
+    this.#worker = new Worker(entry);
     this.#worker.on('error', () => {
       this.#hasFailed = true;
     });
     // It must not keep a program alive whose guest has ended.
     this.#worker.unref();
-    this.#port.unref();
   }
 
-  /** The thread has died: nothing more will be answered. */
+  /** It has died: nothing more will be answered. */
   get hasFailed(): boolean {
     return this.#hasFailed;
+  }
+
+  /** What is posted to the other end of the port is answered there. */
+  serve(port: MessagePort): void {
+    this.#worker.postMessage(port, [port]);
+  }
+}
+
+/** One who asks. */
+export class CompileClient<Request, Result> {
+  readonly #thread: CompileThread;
+  readonly #port: MessagePort;
+  #outstanding = 0;
+
+  constructor(thread: CompileThread) {
+    const {port1, port2} = new MessageChannel();
+    this.#thread = thread;
+    this.#port = port1;
+    this.#port.unref();
+    thread.serve(port2);
+  }
+
+  get hasFailed(): boolean {
+    return this.#thread.hasFailed;
   }
 
   /** Requests that have not been answered. */
@@ -43,10 +63,5 @@ export class CompileWorker<Request, Result> {
     if (received === undefined) return undefined;
     this.#outstanding -= 1;
     return received.message as Result;
-  }
-
-  close(): void {
-    this.#port.close();
-    void this.#worker.terminate();
   }
 }

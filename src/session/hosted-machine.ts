@@ -6,7 +6,7 @@ import type {CompiledTranslation} from '../emulator/hart/translations.ts';
 import {Machine} from '../emulator/machine.ts';
 import type {Stop} from '../emulator/machine-interface.ts';
 import type {TranslationRequest} from '../emulator/wasm/translate.ts';
-import {CompileWorker} from '../host/compile-worker.ts';
+import {CompileClient, CompileThread} from '../host/compile-worker.ts';
 import {fusesMultiplyAdd} from '../host/fused-multiply-add.ts';
 import {setWasmFlags} from '../host/wasm-flags.ts';
 import type {Work} from './translation-worker.ts';
@@ -25,13 +25,15 @@ const BATCH = 16;
 const OUTSTANDING_LIMIT = 3;
 
 export class HostedMachine extends Machine {
-  /** Started when something is to be compiled for the first time: most short runs need none. */
-  #worker: CompileWorker<Work, CompiledTranslation> | undefined;
+  /** Of all machines of this process. */
+  static #thread: CompileThread | undefined;
+  /** Undefined until something is to be compiled. */
+  #compiler: CompileClient<Work, CompiledTranslation> | undefined;
   #waiting: TranslationRequest[] = [];
 
   /** As Machine's. FTVM_ENGINE=interpreter in the environment does without the translator, for comparisons. */
   constructor(config: MachineConfig, images: BootImages, disks: readonly BaseImage[] = []) {
-    super(config, images, disks, hostEngine());
+    super(config, images, disks, HostedMachine.#engine());
   }
 
   override runUntil(position: bigint): Stop {
@@ -46,27 +48,30 @@ export class HostedMachine extends Machine {
   #serve(): void {
     const {translations} = this;
     if (translations === undefined) return;
-    for (let result = this.#worker?.poll(); result !== undefined; result = this.#worker?.poll())
+    for (let result = this.#compiler?.poll(); result !== undefined; result = this.#compiler?.poll())
       translations.install(result);
     // Without its worker a guest is slower, and nothing else.
-    if (this.#worker?.hasFailed === true) return;
-    while ((this.#worker?.outstanding ?? 0) < OUTSTANDING_LIMIT) {
+    if (this.#compiler?.hasFailed === true) return;
+    while ((this.#compiler?.outstanding ?? 0) < OUTSTANDING_LIMIT) {
       if (this.#waiting.length === 0) this.#waiting = translations.takeRequests();
       if (this.#waiting.length === 0) return;
-      this.#worker ??= startWorker();
-      this.#worker.post({requests: this.#waiting.splice(0, BATCH), arithmetic: translations.arithmetic});
+      this.#compiler ??= new CompileClient(HostedMachine.#translationThread());
+      this.#compiler.post({requests: this.#waiting.splice(0, BATCH), arithmetic: translations.arithmetic});
     }
   }
-}
 
-function hostEngine(): Engine {
-  setWasmFlags();
-  if (process.env['FTVM_ENGINE'] === 'interpreter') return {kind: 'interpreter'};
-  const arithmetic = {fusesMultiplyAdd: fusesMultiplyAdd()};
-  return {kind: 'translator', threshold: THRESHOLD, period: PERIOD, compiler: 'queue', arithmetic};
-}
+  static #engine(): Engine {
+    setWasmFlags();
+    if (process.env['FTVM_ENGINE'] === 'interpreter') return {kind: 'interpreter'};
+    // It loads its program meanwhile: what a boot does first is hot at once.
+    HostedMachine.#translationThread();
+    const arithmetic = {fusesMultiplyAdd: fusesMultiplyAdd()};
+    return {kind: 'translator', threshold: THRESHOLD, period: PERIOD, compiler: 'queue', arithmetic};
+  }
 
-function startWorker(): CompileWorker<Work, CompiledTranslation> {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return new CompileWorker(new URL(`./translation-worker.${extension}`, import.meta.url));
+  static #translationThread(): CompileThread {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    HostedMachine.#thread ??= new CompileThread(new URL(`./translation-worker.${extension}`, import.meta.url));
+    return HostedMachine.#thread;
+  }
 }
