@@ -3,7 +3,7 @@
 
 import {randomBytes} from 'node:crypto';
 import {statSync} from 'node:fs';
-import {resolveGuest} from '../src/guests/manifest.ts';
+import {findGuest, type ReadGuest} from '../src/guests/manifest.ts';
 import {HOST_CLOCK} from '../src/host/monotonic-clock.ts';
 import {nodeWorld} from '../src/replication/node-world.ts';
 import {runRecording} from '../src/replication/run-recording.ts';
@@ -205,8 +205,8 @@ async function runReplay({logPath, marks: wanted}: Extract<Job, {mode: 'replay'}
   return {marks, console: ''};
 }
 
-function resolve({image, append, initrdPath}: GuestSpec): ReturnType<typeof resolveGuest> {
-  return resolveGuest(image, {append, initrdPath});
+async function resolve({image, append, initrdPath}: GuestSpec): Promise<ReadGuest> {
+  return (await findGuest(image, {append, initrdPath})).read();
 }
 
 function clocks(): {wallS: number; cpuS: number} {

@@ -7,7 +7,7 @@ import type {BootImages} from '../emulator/config.ts';
 import {FtvmError} from '../errors.ts';
 import {DiskImage} from '../host/disk-image.ts';
 import {withFileErrors} from '../host/file-error.ts';
-import {readImageFile} from '../host/image-file.ts';
+import {ImageReader} from '../host/image-file.ts';
 import type {Artefact, BaseDisk, LogHeader} from '../logformat/record.ts';
 import {hex} from './divergence.ts';
 
@@ -31,19 +31,20 @@ export async function loadArtefacts(
 ): Promise<Artefacts> {
   const paths = options.paths ?? {};
   const images: Partial<Record<Artefact['role'], Uint8Array>> = {};
-  for (const artefact of header.artefacts) {
-    const {role} = artefact;
-    const path = paths[role] ?? found(artefact.pathHint, options.logPath);
-    const {bytes, sha256} = await withFileErrors({doing: `read the ${role}`, path}, () => readImageFile(path));
-    compare({
-      what: `the ${role}`,
-      path,
-      expected: artefact,
-      actual: sha256,
-      sizeBytes: bytes.length,
-      option: OPTION[role],
+  const reader = new ImageReader();
+  try {
+    const reads = header.artefacts.map(async (artefact) => {
+      const {role} = artefact;
+      const path = paths[role] ?? found(artefact.pathHint, options.logPath);
+      const {bytes, sha256} = await withFileErrors({doing: `read the ${role}`, path}, () => reader.read(path));
+      const actual = await sha256;
+      const sizeBytes = bytes.length;
+      compare({what: `the ${role}`, path, expected: artefact, actual, sizeBytes, option: OPTION[role]});
+      images[role] = bytes;
     });
-    images[role] = bytes;
+    await Promise.all(reads);
+  } finally {
+    reader.close();
   }
   if (images.kernel === undefined)
     throw new FtvmError('corrupt', 'the log names no kernel', {hint: 'Its header is not complete.'});

@@ -31,8 +31,8 @@ export type RecordOptions = {
   overwrite: boolean;
   boot: 'elf' | 'linux';
   images: BootImages;
-  /** Their SHA-256. */
-  digests: ByRole<Uint8Array>;
+  /** Their SHA-256, when it is known; it rejects when an image is not what it should be. */
+  digests: Promise<ByRole<Uint8Array>>;
   /** Where the images came from. */
   paths: ByRole<string>;
   commandLine: string;
@@ -55,11 +55,15 @@ export type RecordOptions = {
 /** A first guess of how fast this host runs the guest; a clock input corrects it within a quarter of a second. */
 const STEPS_PER_TICK = 40;
 
-/** Prepares the machine and its log; the guest's first step is `run`'s. Throws FtvmError for whatever cannot be opened or started. */
+/**
+ * Prepares the machine and its log; the guest's first step is `run`'s. Throws FtvmError for whatever cannot be opened or started, and then
+ * there is no log. The machine is built while its images may still be hashed.
+ */
 export async function startRecording(options: RecordOptions): Promise<Primary> {
   const disks = options.disks.map((path) => DiskImage.open(path));
-  const header = await describe(options, disks);
-  const machine = new HostedMachine(header.config, options.images, disks);
+  const config = configOf(options, disks);
+  const machine = await buildMachine(options, {config, disks});
+  const header = await describe(options, {config, disks});
   const file = await LogFileWriter.create(options.logPath, {overwrite: options.overwrite});
   const {console, followers, durable} = options;
   const entropy = (lengthBytes: number): Uint8Array => new Uint8Array(randomBytes(lengthBytes));
@@ -98,18 +102,9 @@ export async function powerOn(parts: {
   });
 }
 
-async function describe(options: RecordOptions, disks: readonly DiskImage[]): Promise<LogHeader> {
-  const {images, digests, paths} = options;
-  const artefacts: Artefact[] = [];
-  for (const role of ['kernel', 'firmware', 'initrd'] as const) {
-    const bytes = images[role];
-    const sha256 = digests[role];
-    const path = paths[role];
-    if (bytes === undefined || sha256 === undefined || path === undefined) continue;
-    artefacts.push({role, sha256, sizeBytes: bytes.length, pathHint: resolve(path)});
-  }
+function configOf(options: RecordOptions, disks: readonly DiskImage[]): MachineConfig {
   const virtual = options.clock === 'virtual';
-  const config: MachineConfig = {
+  return {
     ramBytes: options.ramBytes,
     boot: options.boot,
     commandLine: options.commandLine,
@@ -123,6 +118,35 @@ async function describe(options: RecordOptions, disks: readonly DiskImage[]): Pr
     entropy: !virtual,
     reboot: options.reboot,
   };
+}
+
+async function buildMachine(
+  options: RecordOptions,
+  {config, disks}: {config: MachineConfig; disks: readonly DiskImage[]},
+): Promise<HostedMachine> {
+  try {
+    return new HostedMachine(config, options.images, disks);
+  } catch (error) {
+    // Of a damaged image it is more to say that it is damaged than why the machine cannot start it.
+    await options.digests;
+    throw error;
+  }
+}
+
+async function describe(
+  options: RecordOptions,
+  {config, disks}: {config: MachineConfig; disks: readonly DiskImage[]},
+): Promise<LogHeader> {
+  const {images, paths} = options;
+  const digests = await options.digests;
+  const artefacts: Artefact[] = [];
+  for (const role of ['kernel', 'firmware', 'initrd'] as const) {
+    const bytes = images[role];
+    const sha256 = digests[role];
+    const path = paths[role];
+    if (bytes === undefined || sha256 === undefined || path === undefined) continue;
+    artefacts.push({role, sha256, sizeBytes: bytes.length, pathHint: resolve(path)});
+  }
   const baseDisks = [];
   for (const disk of disks)
     baseDisks.push({sha256: await disk.digest(), sizeBytes: disk.sizeBytes, pathHint: resolve(disk.path)});

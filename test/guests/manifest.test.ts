@@ -2,14 +2,15 @@
 
 import {strict as assert} from 'node:assert';
 import {createHash} from 'node:crypto';
-import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {type ErrorCode, FtvmError} from '../../src/errors.ts';
+import {type ErrorCode, EXIT_CODES, FtvmError} from '../../src/errors.ts';
 import {builtGuestsFolder, cacheFolder} from '../../src/guests/cache.ts';
 import {type GuestManifest, MANIFEST_FORMAT} from '../../src/guests/guest-manifest.ts';
-import {listGuests, resolveGuest} from '../../src/guests/manifest.ts';
+import {findGuest, listGuests, resolveGuest} from '../../src/guests/manifest.ts';
 import {readManifest} from '../support/fixture-guests.ts';
+import {runFtvm} from '../support/ftvm.ts';
 
 const FILES = {kernel: 'the kernel', 'fw_dynamic.bin': 'the firmware', 'initrd.cpio': 'the initrd'};
 
@@ -115,6 +116,10 @@ describe('guests by name or path', () => {
     const guestFolder = placeGuest('mine');
     writeFileSync(join(guestFolder, 'initrd.cpio'), 'the inxtrd');
     await rejectsWith('corrupt', resolveGuest('mine'), /initrd\.cpio: digest expected [0-9a-f]{64}, got/);
+    // The images are there before it is known.
+    const {images, digests} = await (await findGuest('mine')).read();
+    assert.equal(Buffer.from(images.initrd!).toString(), 'the inxtrd');
+    await rejectsWith('corrupt', digests, /initrd\.cpio: digest expected/);
     rmSync(join(guestFolder, 'initrd.cpio'));
     await rejectsWith('fileSystem', resolveGuest('mine'), /initrd\.cpio: no such file/);
     for (const text of ['', '{', '[]', 'null', '{"format":1}', `{"format":${MANIFEST_FORMAT},"name":1}`]) {
@@ -126,6 +131,18 @@ describe('guests by name or path', () => {
     await rejectsWith('corrupt', resolveGuest('sly'));
     placeGuest('old', {format: MANIFEST_FORMAT - 1});
     await rejectsWith('fileSystem', resolveGuest('old'));
+  });
+
+  it('records nothing of what is damaged, and says that it is, though the machine could not have started it either', async () => {
+    const guestFolder = placeGuest('mine');
+    const log = join(folder, 'mine.ftlog');
+    for (const lengthBytes of [100, 5_000_000]) {
+      writeFileSync(join(guestFolder, 'kernel'), new Uint8Array(lengthBytes));
+      const {exitCode, stderr} = await runFtvm(['record', 'mine', '-o', log]);
+      assert.equal(exitCode, EXIT_CODES.corrupt, stderr);
+      assert.match(stderr, /kernel: digest expected/);
+      assert.ok(!existsSync(log));
+    }
   });
 
   it('lists the whole ones', async () => {

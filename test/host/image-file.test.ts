@@ -1,40 +1,49 @@
-// A boot image is read whole, whatever kind of file it is.
+// A boot image is read whole, whatever kind of file it is, and hashed, here or in a thread.
 
 import assert from 'node:assert/strict';
 import {execFileSync, spawn} from 'node:child_process';
 import {createHash, randomBytes} from 'node:crypto';
 import {writeFileSync} from 'node:fs';
-import {readImageFile} from '../../src/host/image-file.ts';
+import {ImageReader} from '../../src/host/image-file.ts';
 import {TemporaryFolder} from '../support/ftvm.ts';
 
 describe('an image file', () => {
   const content = randomBytes(3_000_000);
-  const expected = createHash('sha256').update(content).digest('hex');
+  const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+  let reader: ImageReader;
+  beforeEach(() => {
+    reader = new ImageReader();
+  });
+  afterEach(() => reader.close());
 
-  it('is read and hashed', async () => {
+  it('is read and hashed, several at a time, small and large', async () => {
     using folder = new TemporaryFolder();
-    const path = folder.join('image');
-    writeFileSync(path, content);
-    const {bytes, sha256} = await readImageFile(path);
-    assert.equal(Buffer.compare(bytes, content), 0);
-    assert.equal(Buffer.from(sha256).toString('hex'), expected);
+    const contents = [content, ...[5_000_000, 9_000_000, 4_194_304].map((lengthBytes) => randomBytes(lengthBytes))];
+    const reads = contents.map(async (expected, n) => {
+      const path = folder.join(`image${n}`);
+      writeFileSync(path, expected);
+      const image = await reader.read(path);
+      assert.equal(Buffer.compare(image.bytes, expected), 0);
+      assert.equal(Buffer.from(await image.sha256).toString('hex'), sha256(expected));
+    });
+    await Promise.all(reads);
   });
 
   it('may be empty, or a pipe', async () => {
     using folder = new TemporaryFolder();
     const empty = folder.join('empty');
     writeFileSync(empty, '');
-    assert.equal((await readImageFile(empty)).bytes.length, 0);
+    assert.equal((await reader.read(empty)).bytes.length, 0);
     const [source, pipe] = [folder.join('source'), folder.join('pipe')];
     writeFileSync(source, content);
     execFileSync('mkfifo', [pipe]);
     spawn('sh', ['-c', 'cat "$1" > "$2"', 'sh', source, pipe], {stdio: 'ignore'});
-    const {bytes} = await readImageFile(pipe);
+    const {bytes} = await reader.read(pipe);
     assert.equal(Buffer.compare(bytes, content), 0);
   });
 
   it('that is a folder is refused', async () => {
     using folder = new TemporaryFolder();
-    await assert.rejects(readImageFile(folder.join('.')), {code: 'EISDIR'});
+    await assert.rejects(reader.read(folder.join('.')), {code: 'EISDIR'});
   });
 });
