@@ -20,7 +20,7 @@ import {
   uint,
 } from './fields.ts';
 import * as limits from './limits.ts';
-import type {Advance, Artefact, BaseDisk, LogRecord, RecorderHost} from './record.ts';
+import type {Artefact, BaseDisk, LogRecord, RecorderHost} from './record.ts';
 
 const UINT32_MAX = 2 ** 32 - 1;
 const INT64_MAX = (1n << 63n) - 1n;
@@ -112,10 +112,6 @@ const RECORD_SHAPES: {[K in Exclude<LogRecord['kind'], 'input'>]: Shape} = {
   }),
 };
 
-const ADVANCE_CODE = 8;
-
-const ADVANCE_FIELD: Field<Advance> = struct<Advance>({position: u63, releasedThrough: u63});
-
 /** Inputs have codes of their own instead of a code within a code: a byte less for each. */
 const INPUT_SHAPES: {[K in Input['kind']]: Shape} = {
   clock: shape<InputBody<'clock'>>(16, {ticks: u63, stepsPerTick: uint(UINT32_MAX, 1)}),
@@ -168,31 +164,11 @@ export function decodeRecord(
   return {record: parseRecord(value, options.previousPosition), end};
 }
 
-/** For the channel. */
-export function encodeAdvance(advance: Advance): Uint8Array {
-  const fields = ADVANCE_FIELD.pack(advance) as CborValue[];
-  ADVANCE_FIELD.parse(fields, 'advance');
-  return encodeItem([ADVANCE_CODE, ...fields]);
-}
-
-/** Throws MalformedError when `bytes` are not exactly one `advance`. */
-export function decodeAdvance(bytes: Uint8Array): Advance {
-  const end = itemEnd(bytes, 0);
-  if (end !== bytes.length) throw new MalformedError(`${bytes.length - end} bytes after an advance`);
-  const value = decodeItem(bytes, {start: 0, end});
-  if (!Array.isArray(value) || value[0] !== ADVANCE_CODE) throw new MalformedError('no advance');
-  return ADVANCE_FIELD.parse(value.slice(1), 'advance');
-}
-
 function parseRecord(value: CborValue, previousPosition: bigint): LogRecord {
   if (!Array.isArray(value) || value.length < 2) throw new MalformedError('a record is no array of code and fields');
   const code = value[0];
   const decoder = typeof code === 'number' ? DECODERS.get(code) : undefined;
-  if (decoder === undefined) {
-    throw new MalformedError(
-      code === ADVANCE_CODE ? 'an advance, which exists on the channel only' : `unknown record code ${String(code)}`,
-    );
-  }
+  if (decoder === undefined) throw new MalformedError(`unknown record code ${String(code)}`);
   const {kind, keys, fields} = decoder;
   const position = previousPosition + stepDifference.parse(value[1], `${kind}.steps`);
   if (position > limits.MAX_U63) throw new MalformedError(`${kind}: position ${position} is beyond 2^63 - 1`);
@@ -231,7 +207,7 @@ function checkTogether(record: LogRecord): void {
 function makeDecoders(): Map<number, Decoder> {
   const decoders = new Map<number, Decoder>();
   const add = (family: Decoder['family'], kind: string, {code, members}: Shape) => {
-    assert(!decoders.has(code) && code !== ADVANCE_CODE, `two kinds of record have the code ${code}`);
+    assert(!decoders.has(code), `two kinds of record have the code ${code}`);
     const keys = Object.keys(members);
     decoders.set(code, {family, kind, keys, fields: keys.map((key) => members[key] as unknown as Field<CborValue>)});
   };

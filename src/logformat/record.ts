@@ -1,5 +1,5 @@
 // Records: what the log is made of. Each stands at a position (steps since power-on) and has an ordinal in the lineage's
-// stream (1, 2, 3, …), which it takes from its frame. `advance` is no record: it exists on the channel only (DESIGN 6).
+// stream (1, 2, 3, …), which it takes from its frame.
 
 import type {Ending, MachineConfig} from '../emulator/config.ts';
 import type {Input} from '../emulator/input.ts';
@@ -59,6 +59,3 @@ export type LogRecord =
   | {kind: 'snapshot'; position: bigint; part: number; parts: number; bytes: Uint8Array};
 
 export type RecordKind = LogRecord['kind'];
-
-/** On the channel only: the follower may run on to `position`; outputs up to `releasedThrough` have left. */
-export type Advance = {position: bigint; releasedThrough: bigint};

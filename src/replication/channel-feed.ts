@@ -5,11 +5,11 @@ import {FtvmError} from '../errors.ts';
 import {FRAME_OVERHEAD_BYTES} from '../logformat/frame.ts';
 import {MAX_PAYLOAD_BYTES, PREAMBLE_BYTES} from '../logformat/limits.ts';
 import {type LogFrame, LogReader} from '../logformat/log-reader.ts';
-import type {Advance} from '../logformat/record.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
 import type {LogStore} from '../session/log-sink.ts';
-import type {FrameFeed} from '../session/record-queue.ts';
+import type {Advance, FrameFeed} from '../session/record-queue.ts';
 import {Wakeup} from '../session/wakeup.ts';
+import {AdvanceDecoder} from './advance-codec.ts';
 import {FrameBacklog} from './frame-backlog.ts';
 import type {Heartbeat, HeartbeatSocket} from './heartbeat.ts';
 import type {Link} from './link.ts';
@@ -19,6 +19,8 @@ import {CHANNEL_PROTOCOL, MAX_CHUNK_BYTES, type Message, type StateEnd, type Wel
 const BACKLOG_LIMIT_BYTES = 64 << 20;
 /** Execution is reported at least so often; it is a sign of life as well. */
 const REPORT_INTERVAL_MS = 20;
+/** Where there is always more to execute, once a slice of the primary's. */
+const BUSY_REPORT_INTERVAL_MS = 4;
 /** For so many times this side's own take-over time a primary may be silent before it has told its own: one that starts is busy. */
 const GREETING_TAKEOVERS = 4;
 /** The part of a state that is not pages: registers, devices, queues. */
@@ -63,6 +65,7 @@ export class ChannelFeed implements FrameFeed {
   /** Bytes that the reader has and the log has not: the part of a frame that came so far. */
   #unwritten: Buffer = Buffer.alloc(0);
   readonly #backlog = new FrameBacklog();
+  readonly #advances = new AdvanceDecoder();
   #advancedTo = 0n;
   #state: StatePart[] = [];
   #table: Uint8Array[] = [];
@@ -79,6 +82,7 @@ export class ChannelFeed implements FrameFeed {
   #awaitsState = false;
   /** As far as the primary knows that this side has executed. */
   #reportedPosition = 0n;
+  #reportedMs = 0;
   #lastHeardMs: number;
   #lastTickMs: number;
 
@@ -123,14 +127,13 @@ export class ChannelFeed implements FrameFeed {
   async next(): Promise<LogFrame | Advance | undefined> {
     for (;;) {
       const next = this.#backlog.take();
+      this.#reportExecution({isIdle: next === undefined});
       if (next !== undefined) {
         if (this.#backlog.bytes < BACKLOG_LIMIT_BYTES / 2) this.#link.resume();
         return next;
       }
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#end !== undefined || this.#draining) return undefined;
-      // Everything is executed: the primary need not wait for the next report to know it.
-      if (this.#parts.position() > this.#reportedPosition) this.#acknowledge();
       await this.#wakeup.wait(undefined);
     }
   }
@@ -210,9 +213,7 @@ export class ChannelFeed implements FrameFeed {
         this.#receiveStream(message.bytes);
         return;
       case 'advance':
-        this.#backlog.addAdvance(message.advance);
-        this.#advancedTo = message.advance.position;
-        this.#wakeup.signal();
+        this.#advance(this.#advances.decode(message.bytes));
         return;
       case 'heartbeat':
         return;
@@ -272,6 +273,12 @@ export class ChannelFeed implements FrameFeed {
     this.#parts.heartbeats.close();
   }
 
+  #advance(advance: Advance): void {
+    this.#backlog.addAdvance(advance);
+    this.#advancedTo = advance.until;
+    this.#wakeup.signal();
+  }
+
   #addTable(bytes: Uint8Array): void {
     this.#requireStateAwaited();
     // All parts but the last are full, so that there are few of them.
@@ -325,11 +332,18 @@ export class ChannelFeed implements FrameFeed {
       );
   }
 
+  /** What is executed, the primary need not wait for the next report to know. */
+  #reportExecution({isIdle}: {isIdle: boolean}): void {
+    if (this.#parts.position() === this.#reportedPosition) return;
+    if (isIdle || this.#parts.nowMs() - this.#reportedMs >= BUSY_REPORT_INTERVAL_MS) this.#acknowledge();
+  }
+
   /** What has no room now is said later, by then with more in it: who reads nothing must not fill our memory. */
   #acknowledge(): void {
     if (!this.open || this.#link.congested) return;
     const {point} = this.#reader;
     this.#reportedPosition = this.#parts.position();
+    this.#reportedMs = this.#parts.nowMs();
     this.#link.send({kind: 'ack', ordinal: point?.ordinal ?? 0n, position: this.#reportedPosition});
   }
 

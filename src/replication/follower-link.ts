@@ -2,10 +2,12 @@
 // state, if it joins late; and keeps what it has acknowledged.
 
 import {FtvmError} from '../errors.ts';
-import type {Advance} from '../logformat/record.ts';
+import type {Advance} from '../session/record-queue.ts';
 import type {StateSender} from '../session/state-transfer.ts';
+import {AdvanceEncoder} from './advance-codec.ts';
 import {DATAGRAM_SESSION_BYTES} from './authentication.ts';
 import type {Heartbeat} from './heartbeat.ts';
+import {RoundTrip} from './lag.ts';
 import type {Link} from './link.ts';
 import {CHANNEL_PROTOCOL, type Hello, MAX_CHUNK_BYTES, type Message, type StateEnd, type Welcome} from './messages.ts';
 
@@ -50,6 +52,7 @@ export class FollowerLink {
   readonly #port: FollowerLinkPort;
   #hello: Hello | undefined;
   #log: LogBytes | undefined;
+  readonly #advances = new AdvanceEncoder();
   #pumping = false;
   #again = false;
   #closed = false;
@@ -68,6 +71,7 @@ export class FollowerLink {
   /** Since when it acknowledges nothing, though there is something to acknowledge. */
   #owesSinceMs: number | undefined;
   #owedThrough = 0n;
+  readonly #roundTrip = new RoundTrip();
   /** The nonce that it read in the arbiter's store, once it is ready. */
   nonce: string | undefined;
 
@@ -109,9 +113,14 @@ export class FollowerLink {
     return this.#owesSinceMs === undefined ? 0 : this.#port.nowMs() - this.#owesSinceMs;
   }
 
+  get roundTripMs(): number {
+    return this.#roundTrip.ms;
+  }
+
   /** There are records through `ordinal` to be acknowledged. */
   owes(ordinal: bigint): void {
     this.#owedThrough = ordinal;
+    this.#roundTrip.sent(ordinal, this.#port.nowMs());
     if (this.acknowledgedThrough < ordinal) this.#owesSinceMs ??= this.#port.nowMs();
   }
 
@@ -131,7 +140,7 @@ export class FollowerLink {
   /** Only when everything that was written before has been sent. */
   advance(advance: Advance): void {
     if (this.#log === undefined || this.#pumping || this.#link.congested || this.#closed) return;
-    this.#link.send({kind: 'advance', advance});
+    this.#link.send({kind: 'advance', bytes: this.#advances.encode(advance)});
   }
 
   requestSync(ordinal: bigint): void {
@@ -186,6 +195,7 @@ export class FollowerLink {
         if (message.ordinal > this.acknowledgedThrough) {
           this.#port.acknowledges(this, message.ordinal);
           this.acknowledgedThrough = message.ordinal;
+          this.#roundTrip.acknowledged(message.ordinal, this.channelHeardMs);
           this.#owesSinceMs = message.ordinal < this.#owedThrough ? this.channelHeardMs : undefined;
         }
         if (message.position > this.position) this.position = message.position;

@@ -3,8 +3,8 @@
 
 import {assert} from '../errors.ts';
 import {type LogFrame, LogReader} from '../logformat/log-reader.ts';
-import type {Advance} from '../logformat/record.ts';
 import type {StreamPoint} from '../logformat/stream-point.ts';
+import type {Advance} from '../session/record-queue.ts';
 
 /** So many bytes of the log are kept decoded. */
 const DECODED_LIMIT_BYTES = 256 * 1024;
@@ -44,7 +44,7 @@ export class FrameBacklog {
     }
   }
 
-  /** Replaces one that nothing came after. */
+  /** Replaces one that nothing came after: the guest was where it says, so that the run before is over, wherever it stopped. */
   addAdvance(advance: Advance): void {
     const last = this.#last;
     if (last?.kind === 'advance') last.advance = advance;

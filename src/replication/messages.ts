@@ -1,13 +1,12 @@
-// The channel's messages: {u8 type, u32 length little-endian, payload}. The stream's bytes travel in `bytes` messages as they stand in
-// the log; everything else is the channel's own. Nothing is believed before its length was checked against the type's limit.
+// The channel's messages: {u8 type, length, payload}; the length is little-endian, in as many bytes as the type's limit takes: none to
+// three. The stream's bytes travel in `bytes` messages as they stand in the log; everything else is the channel's own. Nothing is believed
+// before its length was checked against the type's limit.
 
 import {FtvmError} from '../errors.ts';
-import {MalformedError} from '../logformat/fields.ts';
-import type {Advance} from '../logformat/record.ts';
-import {decodeAdvance, encodeAdvance} from '../logformat/record-codec.ts';
+import {MAX_ADVANCE_BYTES} from './advance-codec.ts';
 import {DATAGRAM_SESSION_BYTES} from './authentication.ts';
 
-export const CHANNEL_PROTOCOL = 3;
+export const CHANNEL_PROTOCOL = 4;
 
 /** A follower's first words: what it has already. */
 export type Hello = {
@@ -47,7 +46,8 @@ export type Message =
   | {kind: 'welcome'; welcome: Welcome}
   /** Bytes of the stream, in order. */
   | {kind: 'bytes'; bytes: Uint8Array}
-  | {kind: 'advance'; advance: Advance}
+  /** How far the follower may run where nothing happens: see advance-codec. */
+  | {kind: 'advance'; bytes: Uint8Array}
   /** Whole, checked frames were received through record `ordinal`; executed to `position`. */
   | {kind: 'ack'; ordinal: bigint; position: bigint}
   /** The primary wants everything through record `ordinal` on the backup's disk; the backup says when it is. */
@@ -85,7 +85,6 @@ const TYPES = {
   sync: 14,
   synced: 15,
 } as const;
-const HEADER_BYTES = 5;
 /** Followers' names stand in logs and on terminals. */
 const PRINTABLE_NAME = /^[\x20-\x7e]{1,200}$/;
 
@@ -99,7 +98,7 @@ const LIMITS_BYTES: Readonly<Record<number, number>> = {
   [TYPES.hello]: 4096,
   [TYPES.welcome]: 4096,
   [TYPES.bytes]: MAX_CHUNK_BYTES,
-  [TYPES.advance]: 64,
+  [TYPES.advance]: MAX_ADVANCE_BYTES,
   [TYPES.ack]: 16,
   [TYPES.handOver]: 0,
   [TYPES.bye]: 4096,
@@ -115,12 +114,18 @@ const LIMITS_BYTES: Readonly<Record<number, number>> = {
 
 export function encodeMessage(message: Message): Uint8Array {
   const payload = encodePayload(message);
-  const bytes = new Uint8Array(HEADER_BYTES + payload.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint8(0, TYPES[message.kind]);
-  view.setUint32(1, payload.length, true);
-  bytes.set(payload, HEADER_BYTES);
+  const type = TYPES[message.kind];
+  const lengthBytes = lengthBytesOf(type);
+  const bytes = Buffer.alloc(1 + lengthBytes + payload.length);
+  bytes[0] = type;
+  if (lengthBytes > 0) bytes.writeUIntLE(payload.length, 1, lengthBytes);
+  bytes.set(payload, 1 + lengthBytes);
   return bytes;
+}
+
+/** How many bytes tell the length of such a message. */
+export function lengthBytesOf(type: number): number {
+  return Math.ceil(Math.log2((LIMITS_BYTES[type] ?? 0) + 1) / 8);
 }
 
 /** Bytes in, messages out. */
@@ -133,15 +138,18 @@ export class MessageReader {
 
   /** The next whole message, or undefined. Throws FtvmError `network` for what is none: the peer is to be dropped. */
   next(): Message | undefined {
-    if (this.#buffer.length < HEADER_BYTES) return undefined;
+    if (this.#buffer.length === 0) return undefined;
     const type = this.#buffer[0];
-    const length = this.#buffer.readUInt32LE(1);
     const limit = LIMITS_BYTES[type];
     if (limit === undefined) throw malformed(`message of unknown type ${type}`);
+    const lengthBytes = lengthBytesOf(type);
+    const headerBytes = 1 + lengthBytes;
+    if (this.#buffer.length < headerBytes) return undefined;
+    const length = lengthBytes === 0 ? 0 : this.#buffer.readUIntLE(1, lengthBytes);
     if (length > limit) throw malformed(`message of type ${type} with ${length} bytes, at most ${limit} are allowed`);
-    if (this.#buffer.length < HEADER_BYTES + length) return undefined;
-    const payload = this.#buffer.subarray(HEADER_BYTES, HEADER_BYTES + length);
-    this.#buffer = this.#buffer.subarray(HEADER_BYTES + length);
+    if (this.#buffer.length < headerBytes + length) return undefined;
+    const payload = this.#buffer.subarray(headerBytes, headerBytes + length);
+    this.#buffer = this.#buffer.subarray(headerBytes + length);
     return decodePayload(type, payload);
   }
 }
@@ -153,9 +161,8 @@ function encodePayload(message: Message): Uint8Array {
     case 'welcome':
       return json(message.welcome);
     case 'bytes':
-      return message.bytes;
     case 'advance':
-      return encodeAdvance(message.advance);
+      return message.bytes;
     case 'ack': {
       const bytes = Buffer.alloc(16);
       bytes.writeBigUInt64LE(message.ordinal, 0);
@@ -193,12 +200,7 @@ function decodePayload(type: number, payload: Buffer): Message {
     case TYPES.bytes:
       return {kind: 'bytes', bytes: Uint8Array.from(payload)};
     case TYPES.advance:
-      try {
-        return {kind: 'advance', advance: decodeAdvance(payload)};
-      } catch (error) {
-        if (error instanceof MalformedError) throw malformed(error.message);
-        throw error;
-      }
+      return {kind: 'advance', bytes: Uint8Array.from(payload)};
     case TYPES.ack:
       if (payload.length !== 16) throw malformed('an acknowledgement of the wrong length');
       return {kind: 'ack', ordinal: payload.readBigUInt64LE(0), position: payload.readBigUInt64LE(8)};

@@ -4,7 +4,7 @@
 
 import {FtvmError} from '../errors.ts';
 import type {Followers} from '../session/primary.ts';
-import type {SourceEnd} from '../session/session.ts';
+import type {Run, SourceEnd} from '../session/session.ts';
 import type {StateSender} from '../session/state-transfer.ts';
 import type {Arbiter} from './arbiter.ts';
 import {type FinishedState, FollowerLink, type LogBytes, type StatePause} from './follower-link.ts';
@@ -12,11 +12,12 @@ import type {HeartbeatSocket} from './heartbeat.ts';
 import {PositionClock, slowdownMs} from './lag.ts';
 import type {Link} from './link.ts';
 import {CHANNEL_PROTOCOL} from './messages.ts';
+import {RunRate} from './run-rate.ts';
 import type {Timing} from './timing.ts';
 
 /** How long a closing primary waits for the backup's last acknowledgement. */
 const FAREWELL_MS = 5000;
-/** How often a follower is told how far it may run where nothing happens. */
+/** How often a follower is told how far it may run where nothing happens, if no run is begun before it could be told of. */
 const ADVANCE_INTERVAL_MS = 10;
 /** Pause between two attempts to reach the arbiter. */
 const RETRY_MS = 250;
@@ -105,6 +106,7 @@ export class PrimaryReplication implements Followers {
    */
   #doubtedThrough = 0n;
   #advanceTimer: NodeJS.Timeout | undefined;
+  readonly #runRate = new RunRate();
   readonly #watchTimer: NodeJS.Timeout;
   #lastTickMs: number;
   /** How often it was doubtful whether the generation is still ours. */
@@ -233,7 +235,7 @@ export class PrimaryReplication implements Followers {
     const {backup} = this;
     if (backup === undefined) return 0;
     this.#positions.note(this.#port?.position() ?? 0n, this.#parts.nowMs());
-    return slowdownMs(this.#lagMs(backup));
+    return slowdownMs({lagMs: this.#lagMs(backup), roundTripMs: backup.roundTripMs});
   }
 
   #lagMs(follower: FollowerLink): number {
@@ -471,15 +473,27 @@ export class PrimaryReplication implements Followers {
   #scheduleAdvance(): void {
     this.#advanceTimer ??= setTimeout(() => {
       this.#advanceTimer = undefined;
-      this.#sendAdvance();
+      this.#advanceQuiet();
     }, ADVANCE_INTERVAL_MS);
   }
 
-  #sendAdvance(): void {
+  /** Followers make the run at the same time. */
+  runBegins(run: Run): void {
+    if (this.#followers.size === 0 || !this.#runRate.allows(this.#parts.nowMs())) return;
+    clearTimeout(this.#advanceTimer);
+    this.#advanceTimer = undefined;
+    this.#advance(run);
+  }
+
+  #advanceQuiet(): void {
     const position = this.#quietPosition;
-    if (position === undefined || this.#port === undefined) return;
+    if (position !== undefined) this.#advance({position, until: position});
+  }
+
+  #advance(run: Run): void {
+    if (this.#port === undefined) return;
     const {releasedThrough} = this.#port.outputs();
-    for (const follower of this.#followers) follower.advance({position, releasedThrough});
+    for (const follower of this.#followers) follower.advance({...run, releasedThrough});
   }
 
   /** Puts a nonce into the arbiter's store, once; a backup that reads it there means the same store. */

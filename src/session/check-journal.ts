@@ -50,9 +50,7 @@ export class CheckJournal implements Journal {
     for (;;) {
       const next = this.#queue.peek();
       if (next === undefined || next.record.kind === 'input') break;
-      // An advance that came after the machine was there already says nothing new.
-      const passed = next.record.kind === 'advance' && next.record.position < machine.position;
-      if (next.record.position !== machine.position && !passed) break;
+      if (!isDue(next.record, machine.position)) break;
       this.#queue.take();
       if (next.record.kind !== 'advance') this.verified.records += 1;
       if (next.record.kind !== 'advance') this.#learn(next.record);
@@ -140,6 +138,12 @@ export class CheckJournal implements Journal {
   #diverged(machine: MachineInterface, what: string, expected: string, actual: string): never {
     throw divergence({position: machine.position, what, expected, actual, recent: this.#queue.recent});
   }
+}
+
+/** An advance says nothing new where the machine is already; one with a run that begins there is the source's. */
+function isDue(record: QueuedRecord['record'], position: bigint): boolean {
+  if (record.kind !== 'advance') return record.position === position;
+  return record.position < position || record.until === position;
 }
 
 export function endingText(ending: Ending): string {

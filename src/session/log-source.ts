@@ -17,6 +17,8 @@ export class LogSource implements Source {
   readonly #limit: bigint | undefined;
   readonly #signal: AbortSignal | undefined;
   #idleAt = -1n;
+  /** The end of the run that the primary has begun, while this side is in it. */
+  #runsUntil: bigint | undefined;
   /** The slice under way, and what slices took so far. */
   #slice: {position: bigint; startMs: number} | undefined;
   #busySteps = 0n;
@@ -55,8 +57,12 @@ export class LogSource implements Source {
 
   async #next(machine: MachineInterface, stop: Stop): Promise<Slice | SourceEnd> {
     this.#onProgress(machine.position);
-    if (this.#queue.peek() === undefined) await breathe();
+    // Where a run stops by itself the primary's has ended as well, and what happened there is not known yet.
+    const isInRun = stop.kind === 'reached' && this.#runsUntil !== undefined && machine.position < this.#runsUntil;
+    if (!isInRun) this.#runsUntil = undefined;
+    if (this.#queue.peek() === undefined && !isInRun) await breathe();
     if (this.#signal?.aborted) return 'stopped';
+    if (this.#runsUntil !== undefined) return this.#towards(machine, this.#runsUntil);
     const next = await this.#queue.ahead();
     if (this.#signal?.aborted) return 'stopped';
     if (
@@ -70,10 +76,12 @@ export class LogSource implements Source {
     const target = next.record.position;
     if (target > machine.position) {
       this.#refuseEndlessWait(machine, stop, target);
-      const until = this.#limit !== undefined && this.#limit < target ? this.#limit : target;
-      const far = machine.position + LONGEST_SLICE_STEPS;
-      if (far < until) await breathe();
-      return {inputs: [], until: far < until ? far : until};
+      return this.#towards(machine, this.#limit !== undefined && this.#limit < target ? this.#limit : target);
+    }
+    if (next.record.kind === 'advance' && target === machine.position && next.record.until > target) {
+      this.#queue.take();
+      this.#runsUntil = next.record.until;
+      return this.#towards(machine, this.#runsUntil);
     }
     if (target < machine.position && next.record.kind !== 'advance') {
       throw divergence({
@@ -91,6 +99,13 @@ export class LogSource implements Source {
       record = this.#queue.peek()?.record;
     }
     return {inputs, until: machine.position};
+  }
+
+  async #towards(machine: MachineInterface, until: bigint): Promise<Slice> {
+    const far = machine.position + LONGEST_SLICE_STEPS;
+    if (far >= until) return {inputs: [], until};
+    await breathe();
+    return {inputs: [], until: far};
   }
 
   /** A guest that nothing can wake before the next record is not the recorded one. */

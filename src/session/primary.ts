@@ -14,7 +14,7 @@ import {LiveSource} from './live-source.ts';
 import {LogSink, type LogStore} from './log-sink.ts';
 import {OutputGate} from './output-gate.ts';
 import {RecordJournal} from './record-journal.ts';
-import {Session, type SessionEnd} from './session.ts';
+import {type Run, Session, type SessionEnd} from './session.ts';
 import {StateSender} from './state-transfer.ts';
 
 /** Those who follow the log over a channel. */
@@ -27,6 +27,8 @@ export interface Followers {
   recordsReleased(writtenThrough: bigint): bigint;
   /** The log may have grown. `quietPosition`: everything that happened up to there is in the log. */
   logGrew(state: {writtenThrough: bigint; quietPosition: bigint | undefined}): void;
+  /** The guest begins a run; everything that happened before it is in the log. */
+  runBegins(run: Run): void;
   /** Resolves when the eligible backup has acknowledged everything through `ordinal`, or there is none any more. */
   caughtUp(ordinal: bigint): Promise<void>;
   /** Resolves when the eligible backup has everything through `ordinal` on its disk, or there is none any more. */
@@ -38,6 +40,7 @@ export const NO_FOLLOWERS: Followers = {
   slowdownMs: () => 0,
   recordsReleased: (writtenThrough) => writtenThrough,
   logGrew: () => {},
+  runBegins: () => {},
   caughtUp: async () => {},
   synced: async () => {},
 };
@@ -120,6 +123,9 @@ export class Primary {
         hold: (outputs) => this.#gate.hold(outputs),
         update: () => this.followersChanged(),
       },
+      onRun: (run) => {
+        if (this.#isQuiet) parts.followers.runBegins(run);
+      },
     });
     this.#rtcOffsetNs = parts.epoch.rtcOffsetNs;
     this.#paused = parts.paused;
@@ -145,9 +151,13 @@ export class Primary {
   followersChanged(): void {
     if (this.#sink.failure !== undefined) this.source.finish('stopped');
     this.#gate.update();
-    const quiet = this.#journal.pendingRecords === 0 && this.#sink.queuedBytes === 0;
     const {writtenThrough} = this.#sink;
-    this.#parts.followers.logGrew({writtenThrough, quietPosition: quiet ? this.machine.position : undefined});
+    this.#parts.followers.logGrew({writtenThrough, quietPosition: this.#isQuiet ? this.machine.position : undefined});
+  }
+
+  /** Everything that happened is in the log. */
+  get #isQuiet(): boolean {
+    return this.#journal.pendingRecords === 0 && this.#sink.queuedBytes === 0;
   }
 
   /**

@@ -1,10 +1,20 @@
 // Records that were read and not yet replayed. The log source takes inputs from it, the checking journal takes what is to be checked.
 
 import type {LogFrame} from '../logformat/log-reader.ts';
-import type {Advance, LogRecord} from '../logformat/record.ts';
+import type {LogRecord} from '../logformat/record.ts';
+
+/**
+ * What a primary says between two records: it was at `position`, and everything that happened up to there has been told. If `until` is
+ * beyond it, the guest begins a run there, without an input: to `until`, or to where it stops before by itself, as it waits or has sent a
+ * packet. What happens at the run's end is not told yet. Outputs up to `releasedThrough` have left.
+ */
+export type Advance = {position: bigint; until: bigint; releasedThrough: bigint};
 
 /** An `advance` stands in the queue like a record, with the ordinal of the last real one. */
-export type QueuedRecord = {ordinal: bigint; record: LogRecord | {kind: 'advance'; position: bigint}};
+export type QueuedRecord = {
+  ordinal: bigint;
+  record: LogRecord | {kind: 'advance'; position: bigint; until: bigint};
+};
 
 /** Where frames come from: a file that is whole, one that grows, a socket. Only a socket has advances. */
 export interface FrameFeed {
@@ -67,7 +77,8 @@ export class RecordQueue {
         this.#records = next.records.map((record, index) => ({ordinal: next.firstOrdinal + BigInt(index), record}));
         this.#skip();
       } else {
-        this.#records = [{ordinal: this.#consumedThrough, record: {kind: 'advance', position: next.position}}];
+        const {position, until} = next;
+        this.#records = [{ordinal: this.#consumedThrough, record: {kind: 'advance', position, until}}];
       }
     }
     return this.peek();

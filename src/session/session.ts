@@ -44,6 +44,9 @@ export interface Gate {
   update(): void;
 }
 
+/** A run of the guest that begins at `position` without an input, and goes to `until` at most. */
+export type Run = {position: bigint; until: bigint};
+
 export type SessionEnd = {kind: 'halted'; ending: Ending} | {kind: SourceEnd};
 
 export class Session {
@@ -51,12 +54,21 @@ export class Session {
   readonly #source: Source;
   readonly #journal: Journal;
   readonly #gate: Gate;
+  readonly #onRun: (run: Run) => void;
 
-  constructor(parts: {machine: MachineInterface; source: Source; journal: Journal; gate: Gate}) {
+  /** `onRun` is called before such a run; nothing happens in between. */
+  constructor(parts: {
+    machine: MachineInterface;
+    source: Source;
+    journal: Journal;
+    gate: Gate;
+    onRun?: (run: Run) => void;
+  }) {
     this.machine = parts.machine;
     this.#source = parts.source;
     this.#journal = parts.journal;
     this.#gate = parts.gate;
+    this.#onRun = parts.onRun ?? (() => {});
   }
 
   /** Runs until the guest halts or the source ends. Throws what source and journal throw. */
@@ -68,6 +80,7 @@ export class Session {
       if (typeof slice === 'string') return {kind: slice};
       const from = machine.position;
       for (const input of slice.inputs) machine.deliver(input);
+      if (slice.inputs.length === 0 && slice.until > from) this.#onRun({position: from, until: slice.until});
       stop = machine.runUntil(slice.until);
       const outputs = machine.takeOutputs();
       this.#gate.hold(outputs);

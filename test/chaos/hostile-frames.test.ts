@@ -181,7 +181,7 @@ async function toHeartbeats(frames: number): Promise<void> {
       if (old.length > 100) old.shift();
     }
     heartbeat.lastHeardMs = undefined;
-    const frame = hostileFrame(random, old, {lengthAt: 12, headBytes: 0, littleEndian: true});
+    const frame = hostileFrame(random, old, noFraming(12));
     arrive(frame.bytes);
     assert.equal(heartbeat.lastHeardMs, undefined, `${frame.bytes.toString('hex')} counted`);
   }
@@ -304,7 +304,7 @@ async function overSockets(
 /** A request that is none, without line ends in it. It never ends, pauses or promotes a session. */
 function hostileLine(random: Random): Buffer {
   const valid = REQUESTS.filter((request) => !request.includes('resume') || random.chance(0.5));
-  const {bytes} = hostileFrame(random, valid, {lengthAt: 0, headBytes: 0, littleEndian: true});
+  const {bytes} = hostileFrame(random, valid, noFraming(0));
   const deep = random.chance(0.01) ? Buffer.from('[{"command":'.repeat(random.below(4000))) : bytes;
   return Buffer.concat([deep.map((byte) => (byte === 0x0a ? 0x20 : byte)), Buffer.from('\n')]);
 }
@@ -358,10 +358,15 @@ function residentBytes({child}: FtvmProcess): number {
   return Number(pages) * 4096;
 }
 
+/** Of what announces no length: four bytes of it are overwritten all the same. */
+function noFraming(lengthAt: number): Framing {
+  return {lengthAt, lengthBytes: () => 4, littleEndian: true, isNoHead: true};
+}
+
 type Decoder = {prototype: {push(bytes: Uint8Array): void; next(): unknown}};
 
 /** Plants the fault: the decoder waits for as many bytes as a frame announces. Returns what takes it out again. */
-function believeEveryLength({prototype}: Decoder, {lengthAt, headBytes, littleEndian}: Framing): () => void {
+function believeEveryLength({prototype}: Decoder, {lengthAt, lengthBytes, littleEndian}: Framing): () => void {
   const {push, next} = prototype;
   const waiting = new WeakMap<object, Buffer>();
   prototype.push = function (bytes) {
@@ -369,8 +374,11 @@ function believeEveryLength({prototype}: Decoder, {lengthAt, headBytes, littleEn
   };
   prototype.next = function () {
     const bytes = waiting.get(this) ?? Buffer.alloc(0);
+    const length = bytes.length === 0 ? 0 : lengthBytes(bytes);
+    const headBytes = lengthAt + length;
     if (bytes.length < headBytes) return undefined;
-    const announced = littleEndian ? bytes.readUInt32LE(lengthAt) : bytes.readUInt32BE(lengthAt);
+    const announced =
+      length === 0 ? 0 : littleEndian ? bytes.readUIntLE(lengthAt, length) : bytes.readUIntBE(lengthAt, length);
     if (bytes.length < headBytes + announced) return undefined;
     push.call(this, bytes.subarray(0, headBytes + announced));
     waiting.set(this, bytes.subarray(headBytes + announced));

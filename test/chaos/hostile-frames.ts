@@ -3,8 +3,13 @@
 
 import type {Random} from '../differential/random.ts';
 
-/** Where a frame says how long it is. */
-export type Framing = {lengthAt: number; headBytes: number; littleEndian: boolean};
+/** Where a frame says how long it is. `isNoHead`: what is there is as good to be damaged as the rest. */
+export type Framing = {
+  lengthAt: number;
+  lengthBytes(frame: Uint8Array): number;
+  littleEndian: boolean;
+  isNoHead?: boolean;
+};
 
 /** `beyondLimits`: the length that it announces is one that no limit allows. `whole`: what follows it is read as a frame of its own. */
 export type HostileFrame = {bytes: Buffer; beyondLimits: boolean; whole: boolean};
@@ -15,10 +20,14 @@ const LONGEST_BYTES = 4096;
 /** One frame; `valid` are what honest peers say, in any order. */
 export function hostileFrame(random: Random, valid: readonly Uint8Array[], framing: Framing): HostileFrame {
   const bytes = Buffer.from(random.pick(valid));
-  const {lengthAt, headBytes} = framing;
+  const {lengthAt} = framing;
+  const lengthBytes = framing.lengthBytes(bytes);
+  const headBytes = framing.isNoHead === true ? 0 : lengthAt + lengthBytes;
+  const lengths = 256 ** lengthBytes;
   const announce = (length: number): void => {
-    if (framing.littleEndian) bytes.writeUInt32LE(length, lengthAt);
-    else bytes.writeUInt32BE(length, lengthAt);
+    if (lengthBytes === 0) return;
+    if (framing.littleEndian) bytes.writeUIntLE(length, lengthAt, lengthBytes);
+    else bytes.writeUIntBE(length, lengthAt, lengthBytes);
   };
   switch (random.below(8)) {
     case 0:
@@ -26,10 +35,10 @@ export function hostileFrame(random: Random, valid: readonly Uint8Array[], frami
     case 1:
       return {bytes: bytes.subarray(0, random.below(bytes.length)), beyondLimits: false, whole: false};
     case 2:
-      announce(random.between(1 << 20, 2 ** 32 - 1));
-      return {bytes, beyondLimits: true, whole: false};
+      announce(random.between(Math.min(1 << 20, Math.floor(0.75 * lengths)), lengths - 1));
+      return {bytes, beyondLimits: lengthBytes > 0, whole: lengthBytes === 0};
     case 3:
-      announce(random.below(2 * bytes.length));
+      announce(random.below(Math.min(2 * bytes.length, lengths)));
       return {bytes, beyondLimits: false, whole: false};
     case 4:
       for (let flips = random.between(1, 4); flips > 0; flips -= 1) {
@@ -40,7 +49,7 @@ export function hostileFrame(random: Random, valid: readonly Uint8Array[], frami
     case 5:
       return {bytes: Buffer.concat([bytes, bytes, bytes]), beyondLimits: false, whole: true};
     case 6: {
-      const payload = noise(random, random.below(random.chance(0.1) ? LONGEST_BYTES : 64));
+      const payload = noise(random, random.below(Math.min(random.chance(0.1) ? LONGEST_BYTES : 64, lengths)));
       const head = bytes.subarray(0, headBytes);
       announce(payload.length);
       return {bytes: Buffer.concat([head, payload]), beyondLimits: false, whole: true};

@@ -46,10 +46,10 @@ describe(`hostile peers, seed ${SEED} (FTVM_TEST_SEED)`, function () {
     const refusals: [string, Uint8Array[], RegExp][] = [
       ['noise', [Buffer.from([0xee]), noise(5000)], /unknown type/],
       ['HTTP', [Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')], /unknown type/],
-      ['an oversized length', [Buffer.from([1, 0xff, 0xff, 0xff, 0xff])], /4294967295 bytes, at most/],
+      ['an oversized length', [Buffer.from([1, 0xff, 0xff])], /65535 bytes, at most/],
       ['another protocol', [greet({protocol: 77})], /protocol 77/],
       ['another lineage', [greet({lineageId: 'ab'.repeat(16)})], /lineage/],
-      ['no JSON', [Buffer.from([1, 3, 0, 0, 0, 0x7b, 0x7b, 0x7b])], /JSON/],
+      ['no JSON', [Buffer.from([1, 3, 0, 0x7b, 0x7b, 0x7b])], /JSON/],
       ['a name that moves the cursor', [greet({name: '\x1b[2J'})], /name|fields/],
       ['two greetings', [hello, hello], /second greeting/],
       [
@@ -57,7 +57,7 @@ describe(`hostile peers, seed ${SEED} (FTVM_TEST_SEED)`, function () {
         [hello, encodeMessage({kind: 'heartbeat'}), encodeMessage({kind: 'bytes', bytes: noise(100)})],
         /only a primary sends/,
       ],
-      ['an acknowledgement of the wrong length', [hello, Buffer.from([5, 1, 0, 0, 0, 0])], /wrong length/],
+      ['an acknowledgement of the wrong length', [hello, Buffer.from([5, 1, 0])], /wrong length/],
       [
         'an acknowledgement of more than there is',
         [hello, encodeMessage({kind: 'ack', ordinal: 2n ** 63n, position: 1n})],
@@ -124,7 +124,7 @@ describe(`hostile peers, seed ${SEED} (FTVM_TEST_SEED)`, function () {
     };
     const cases: [string, (socket: Socket) => void, number, RegExp][] = [
       ['noise', (socket) => socket.write(Buffer.concat([Buffer.from([0xee]), noise(5000)])), 113, /unknown type/],
-      ['an oversized length', (socket) => socket.write(Buffer.from([3, 0, 0, 0, 0x7f])), 113, /at most/],
+      ['an oversized length', (socket) => socket.write(Buffer.from([3, 0xff, 0xff, 0x7f])), 113, /at most/],
       [
         'a stream that is none',
         (socket) => socket.write(encodeMessage(welcome)) && socket.write(encodeMessage(bytes(4096))),

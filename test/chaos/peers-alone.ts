@@ -2,10 +2,11 @@
 
 import type {Socket} from 'node:net';
 import {encodeFrame} from '../../src/host/nic/frame-stream.ts';
+import {AdvanceEncoder} from '../../src/replication/advance-codec.ts';
 import {ChannelFeed} from '../../src/replication/channel-feed.ts';
 import {HeartbeatSocket} from '../../src/replication/heartbeat.ts';
 import {SocketLink} from '../../src/replication/link.ts';
-import {CHANNEL_PROTOCOL, type Message} from '../../src/replication/messages.ts';
+import {CHANNEL_PROTOCOL, lengthBytesOf, type Message} from '../../src/replication/messages.ts';
 import {type PrimaryPort, PrimaryReplication} from '../../src/replication/primary-replication.ts';
 import type {World} from '../../src/replication/world.ts';
 import type {StateSender} from '../../src/session/state-transfer.ts';
@@ -13,8 +14,8 @@ import {LINEAGE_ID, makeLog} from '../logformat/sample-log.ts';
 import type {Framing} from './hostile-frames.ts';
 import {Wire} from './wire.ts';
 
-export const CHANNEL: Framing = {lengthAt: 1, headBytes: 5, littleEndian: true};
-export const STREAM: Framing = {lengthAt: 0, headBytes: 4, littleEndian: false};
+export const CHANNEL: Framing = {lengthAt: 1, lengthBytes: ([type]) => lengthBytesOf(type), littleEndian: true};
+export const STREAM: Framing = {lengthAt: 0, lengthBytes: () => 4, littleEndian: false};
 export const SESSION = Buffer.alloc(16, 0xab);
 export const TIMING = {heartbeatMs: 100, takeoverMs: 500};
 export const HELLO = {protocol: CHANNEL_PROTOCOL, name: 'a stranger', lineageId: null, offset: '0', eligible: true};
@@ -50,7 +51,7 @@ export const PRIMARY_SAYS: Message[] = [
   {kind: 'bytes', bytes: LOG.bytes},
   {kind: 'bytes', bytes: LOG.bytes.subarray(0, LOG.ends[1])},
   {kind: 'bytes', bytes: new Uint8Array(500)},
-  {kind: 'advance', advance: {position: 5n, releasedThrough: 1n}},
+  {kind: 'advance', bytes: new AdvanceEncoder().encode({position: 5n, until: 9n, releasedThrough: 1n})},
   {kind: 'sync', ordinal: 1n},
   {kind: 'pages', bytes: new Uint8Array(6)},
   {kind: 'table', bytes: new Uint8Array(9)},

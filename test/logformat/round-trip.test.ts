@@ -11,7 +11,7 @@ import {type LogFrame, LogReader, readLog} from '../../src/logformat/log-reader.
 import {LogWriter} from '../../src/logformat/log-writer.ts';
 import {encodePreamble} from '../../src/logformat/preamble.ts';
 import type {LogRecord} from '../../src/logformat/record.ts';
-import {decodeAdvance, encodeAdvance, encodeRecord} from '../../src/logformat/record-codec.ts';
+import {encodeRecord} from '../../src/logformat/record-codec.ts';
 import {murmur3x86x128} from '../../src/logformat/running-hash.ts';
 import {type StreamPoint, startOfLineage} from '../../src/logformat/stream-point.ts';
 import {anyLog, SEED} from './arbitrary-records.ts';
@@ -175,18 +175,6 @@ describe(`the log, written and read, seed ${SEED}`, () => {
     assert.throws(() => writer.append(SAMPLE_HEADER), /header comes first/);
     writer.append(SAMPLE_RECORDS.at(-1)!);
     assert.throws(() => writer.append({...good, position: 2n ** 62n}), /after the guest's end/);
-  });
-
-  it('encodes and decodes what exists on the channel only', () => {
-    fc.assert(
-      fc.property(fc.bigInt(0n, 2n ** 63n - 1n), fc.bigInt(0n, 2n ** 63n - 1n), (a, b) => {
-        const advance = {position: a, releasedThrough: b};
-        assert.deepEqual(decodeAdvance(encodeAdvance(advance)), advance);
-      }),
-      {seed: SEED},
-    );
-    assert.throws(() => decodeAdvance(Uint8Array.of(0x83, 0x08, 0, 0, 0)), /after an advance/);
-    assert.throws(() => decodeAdvance(Uint8Array.of(0x83, 0x09, 0, 0)), /no advance/);
   });
 
   it('is short', () => {

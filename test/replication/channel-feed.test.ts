@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import {setImmediate as turn} from 'node:timers/promises';
 import {readLog} from '../../src/logformat/log-reader.ts';
 import type {LogRecord} from '../../src/logformat/record.ts';
+import {AdvanceEncoder} from '../../src/replication/advance-codec.ts';
 import {encodeMessage} from '../../src/replication/messages.ts';
 import {END, FollowerAlone, PRIMARY_SAYS} from '../chaos/peers-alone.ts';
 import {makeLog, ramp, SAMPLE_HEADER} from '../logformat/sample-log.ts';
@@ -27,21 +28,26 @@ describe('a long log on the channel', function () {
   it('comes out as it went in, advances in their places', async () => {
     const {bytes} = makeLog([SAMPLE_HEADER, ...Array.from({length: 3000}, small)], {perFrame: 1});
     const expected: string[] = [];
+    const advances = new AdvanceEncoder();
     const {frames} = readLog(bytes);
     frames.forEach((frame, index) => {
       say(bytes.subarray(index === 0 ? 0 : Number(frame.offset), Number(frame.end.offset)));
       expected.push(`${frame.firstOrdinal} ${frame.offset} ${frame.records.map(({kind}) => kind)}`);
       if (index % 700 !== 0) return;
       // The second replaces the first.
-      for (const releasedThrough of [1n, BigInt(index)])
-        follower.wire.say(encodeMessage({kind: 'advance', advance: {position: BigInt(index), releasedThrough}}));
-      expected.push(`advance ${index}`);
+      const position = BigInt(index);
+      for (const [until, releasedThrough] of [
+        [position + 9n, position],
+        [position + 5n, position + 1n],
+      ])
+        follower.wire.say(encodeMessage({kind: 'advance', bytes: advances.encode({position, until, releasedThrough})}));
+      expected.push(`advance ${index} ${index + 5} ${index + 1}`);
     });
     const came: string[] = [];
     while (came.length < expected.length) {
       const next = await follower.feed.next();
       assert.ok(next !== undefined, follower.ended);
-      if (!('records' in next)) came.push(`advance ${next.releasedThrough}`);
+      if (!('records' in next)) came.push(`advance ${next.position} ${next.until} ${next.releasedThrough}`);
       else came.push(`${next.firstOrdinal} ${next.offset} ${next.records.map(({kind}) => kind)}`);
     }
     assert.deepEqual(came, expected);

@@ -1,12 +1,14 @@
 // Planted faults: each breaks one rule of the protocol in the real code, or in the world's promises to it. The simulator is worth something
 // only as long as it finds every one of them.
 
+import {AdvanceDecoder} from '../../src/replication/advance-codec.ts';
 import {DatagramReceiver, nameOfDatagram} from '../../src/replication/authentication.ts';
 import {FollowerLink} from '../../src/replication/follower-link.ts';
 import {PrimaryReplication} from '../../src/replication/primary-replication.ts';
 import {type Hold, LiveSource} from '../../src/session/live-source.ts';
 import {OutputGate} from '../../src/session/output-gate.ts';
 import {RecordJournal} from '../../src/session/record-journal.ts';
+import type {Run} from '../../src/session/session.ts';
 import type {Fault} from './faults.ts';
 import type {SimulatedNetwork} from './simulated-world.ts';
 
@@ -21,6 +23,8 @@ export type Canary = {
 
 /** Acknowledged too early by a backup, told too far by a primary. */
 const RECORDS_AHEAD = 6n;
+/** Announced beyond a run's end. */
+const STEPS_AHEAD = 50_000n;
 
 export const CANARIES: readonly Canary[] = [
   {
@@ -57,6 +61,31 @@ export const CANARIES: readonly Canary[] = [
     name: 'a follower may run past records that are not written yet',
     faults: ['none', 'slow'],
     plant: () => replace(RecordJournal.prototype, 'pendingRecords', {get: () => 0}),
+  },
+  {
+    name: 'a backup wakes from a wait within a run that was announced',
+    faults: ['none', 'slow'],
+    plant() {
+      const {decode} = AdvanceDecoder.prototype;
+      return replace(AdvanceDecoder.prototype, 'decode', {
+        value(this: AdvanceDecoder, bytes: Uint8Array) {
+          const advance = decode.call(this, bytes);
+          return {...advance, position: advance.until};
+        },
+      });
+    },
+  },
+  {
+    name: 'a primary delivers inputs within a run that it has announced',
+    faults: ['none', 'slow'],
+    plant() {
+      const {runBegins} = PrimaryReplication.prototype;
+      return replace(PrimaryReplication.prototype, 'runBegins', {
+        value(this: PrimaryReplication, {position, until}: Run) {
+          runBegins.call(this, {position, until: until + STEPS_AHEAD});
+        },
+      });
+    },
   },
   {
     name: 'a heartbeat counts as often as it comes',

