@@ -1,6 +1,6 @@
 // What a log's machine was started from, when it is not where it was recorded: flags that every command with a machine has.
 
-import * as Flags from './flags.ts';
+import * as Flags from '@oclif/core/flags';
 
 export const ARTEFACT_FLAGS = {
   kernel: Flags.string({description: 'the kernel, if it is not where it was recorded', helpValue: 'FILE'}),

@@ -1,6 +1,6 @@
 // Flags that every command with a channel has: how fast a lost host is noticed, and the secret that both hosts share.
 
-import * as Flags from './flags.ts';
+import * as Flags from '@oclif/core/flags';
 
 export const CHANNEL_FLAGS = {
   heartbeat: Flags.integer({

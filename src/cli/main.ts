@@ -1,20 +1,18 @@
-// The program around the commands: runs one, or oclif for help, completion and whatever is no command; and turns every failure into a
-// message, a hint and an exit code. Nothing below it catches errors to print them, and nobody else exits. It runs from source and from
-// dist/ alike, because it finds the commands beside itself.
+// The program around the commands: starts oclif, and turns every failure into a message, a hint and an exit code. Nothing
+// below it catches errors to print them, and nobody else exits. It runs from source and from dist/ alike, because it finds
+// the commands beside itself.
 
-import {existsSync, readFileSync} from 'node:fs';
+import {readdirSync, readFileSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
-import {fileURLToPath, pathToFileURL} from 'node:url';
+import {fileURLToPath} from 'node:url';
 import type * as Interfaces from '@oclif/core/interfaces';
-import type {CommandClass} from './base-command.ts';
+import {run} from '@oclif/core/run';
+import {settings} from '@oclif/core/settings';
 import {describeFailure, encodeFailure, formatFailure} from './failure-report.ts';
 import {paletteFor} from './palette.ts';
 
 /** Node's own exit code when nothing is left to do and the program still awaits. */
 const EXIT_UNSETTLED = 13;
-
-/** `guest build debian`. */
-const MAX_COMMAND_WORDS = 3;
 
 /** For a reader that has stopped reading and never will again. */
 const FLUSH_TIMEOUT_MS = 2000;
@@ -39,13 +37,10 @@ export async function main(options: ProgramOptions): Promise<void> {
   });
   // Without a reader of our messages there is nobody to tell.
   process.stderr.on('error', () => {});
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-  });
+  // oclif would look for ts-node when NODE_ENV says test; types are stripped by Node itself.
+  settings.enableAutoTranspile = false;
   try {
-    const found = findCommand(argv, commands);
-    if (found === undefined) await runOclif(argv, {root, commands});
-    else await found.run(root);
+    await run([...argv], {root, isRoot: true, pjson: packageFor(root, {commands, word: argv[0]})});
   } catch (error) {
     const status = plainExitStatus(error);
     await (status === undefined ? fail(error) : end(status));
@@ -58,7 +53,7 @@ export async function main(options: ProgramOptions): Promise<void> {
 function reportFailure(error: unknown, argv: readonly string[]): number {
   const report = describeFailure(error, argv);
   const debug = Boolean(process.env.FTVM_DEBUG);
-  if (isRequested(argv, ['--json'])) process.stdout.write(`${encodeFailure(report)}\n`);
+  if (isJsonRequested(argv)) process.stdout.write(`${encodeFailure(report)}\n`);
   else process.stderr.write(formatFailure(report, paletteFor('stderr'), {debug}));
   return report.exitCode;
 }
@@ -86,36 +81,29 @@ function plainExitStatus(error: unknown): number | undefined {
   return code === 'EEXIT' ? (oclif?.exit ?? 0) : undefined;
 }
 
-/** Whether one of these flags is there. */
-function isRequested(argv: readonly string[], flags: readonly string[]): boolean {
+function isJsonRequested(argv: readonly string[]): boolean {
   const passThroughIndex = argv.indexOf('--');
-  return (passThroughIndex === -1 ? argv : argv.slice(0, passThroughIndex)).some((word) => flags.includes(word));
+  return (passThroughIndex === -1 ? argv : argv.slice(0, passThroughIndex)).includes('--json');
 }
 
-/** The command that the first words name; none when help is wanted. */
-function findCommand(argv: readonly string[], commands: string): {run(root: string): Promise<void>} | undefined {
-  if (isRequested(argv, ['--help', '-h'])) return undefined;
-  const end = argv.findIndex((word) => !/^[a-z][a-z-]*$/.test(word));
-  for (let count = Math.min(end === -1 ? argv.length : end, MAX_COMMAND_WORDS); count > 0; count -= 1) {
-    const path = join(commands, ...argv.slice(0, count));
-    const file = [`${path}.ts`, `${path}.js`].find(existsSync);
-    if (file === undefined) continue;
-    return {
-      async run(root) {
-        const command = ((await import(pathToFileURL(file).href)) as {default: CommandClass}).default;
-        await command.run(argv.slice(count), {root});
-      },
-    };
-  }
-  return undefined;
-}
-
-async function runOclif(argv: readonly string[], {root, commands}: {root: string; commands: string}): Promise<void> {
-  const [{run}, {settings}] = await Promise.all([import('@oclif/core/run'), import('@oclif/core/settings')]);
-  // oclif would look for ts-node when NODE_ENV says test; types are stripped by Node itself.
-  settings.enableAutoTranspile = false;
+/**
+ * package.json, with this commands' folder: src/commands in a checkout, dist/commands when installed. oclif loads every command that it is
+ * shown, before it runs one: where the first word is one of ours, it is shown that one and what begins with the same word.
+ */
+function packageFor(root: string, {commands, word}: {commands: string; word: string | undefined}): Interfaces.PJSON {
   const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
-  // src/commands in a checkout, dist/commands when installed.
-  const oclif = {...pjson.oclif, commands: `./${relative(root, commands)}`};
-  await run([...argv], {root, isRoot: true, pjson: {...pjson, oclif}});
+  const target = `./${relative(root, commands)}`;
+  const found = word === undefined ? [] : filesOf(commands, word);
+  const oclif =
+    found.length === 0
+      ? {...pjson.oclif, commands: target}
+      : {...pjson.oclif, commands: {strategy: 'pattern' as const, target, globPatterns: found}, plugins: []};
+  return {...pjson, oclif};
+}
+
+/** Where the commands that begin with this word are, as patterns in the commands' folder; none when there is no such command. */
+function filesOf(commands: string, word: string): string[] {
+  const names = readdirSync(commands);
+  const files = names.filter((name) => /^[^.]+\.[jt]s$/.test(name) && name.startsWith(`${word}.`));
+  return names.includes(word) ? [...files, `${word}/**/*.{js,ts}`] : files;
 }

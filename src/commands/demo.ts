@@ -1,8 +1,8 @@
 // ftvm demo, which is `npm start`: what ftvm is for, shown and checked in half a minute. Only composes and reports.
 
 import {join} from 'node:path';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
-import * as Flags from '../cli/flags.ts';
 import {runSteps} from '../cli/progress.ts';
 import {FtvmError} from '../errors.ts';
 import type {DemonstrationFacts} from '../replication/demonstration/demonstration.ts';

@@ -1,9 +1,9 @@
 // ftvm diff-state: where two states, or the runs of two logs, differ.
 
-import * as Args from '../cli/args.ts';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
-import * as Flags from '../cli/flags.ts';
 import {LiveLine} from '../cli/live-line.ts';
 import {parsePosition} from '../cli/size.ts';
 import {EXIT_CODES, FtvmError} from '../errors.ts';

@@ -1,8 +1,8 @@
 // ftvm dump: a log's records as text or JSON lines.
 
-import * as Args from '../cli/args.ts';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
-import * as Flags from '../cli/flags.ts';
 import {EXIT_CODES} from '../errors.ts';
 
 export default class Dump extends BaseCommand {

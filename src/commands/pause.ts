@@ -1,8 +1,8 @@
 // ftvm pause: the guest stands still until it is resumed, on whichever host.
 
-import * as Args from '../cli/args.ts';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
-import * as Flags from '../cli/flags.ts';
 
 export default class Pause extends BaseCommand {
   static override summary = 'Let a running guest stand still until it is resumed.';

@@ -1,9 +1,9 @@
 // ftvm record: runs a guest and writes its log.
 
-import * as Args from '../cli/args.ts';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
 import {CHANNEL_FLAGS, timingOf} from '../cli/channel-flags.ts';
-import * as Flags from '../cli/flags.ts';
 import {exitCodeOf} from '../cli/guest-exit.ts';
 import {parseSize} from '../cli/size.ts';
 import {EXIT_CODES} from '../errors.ts';

@@ -1,9 +1,9 @@
 // ftvm replay: runs a log again and compares everything that it states.
 
-import * as Args from '../cli/args.ts';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
-import * as Flags from '../cli/flags.ts';
 import {LiveLine} from '../cli/live-line.ts';
 import {parsePosition} from '../cli/size.ts';
 import {EXIT_CODES} from '../errors.ts';

@@ -1,6 +1,6 @@
 // ftvm resume: a paused guest goes on.
 
-import * as Args from '../cli/args.ts';
+import * as Args from '@oclif/core/args';
 import {BaseCommand} from '../cli/base-command.ts';
 
 export default class Resume extends BaseCommand {

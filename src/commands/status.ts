@@ -1,9 +1,9 @@
 // ftvm status: what a running session says of itself.
 
 import {setTimeout as sleep} from 'node:timers/promises';
-import * as Args from '../cli/args.ts';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
-import * as Flags from '../cli/flags.ts';
 import type {FollowerStatus, SessionStatus} from '../replication/session-status.ts';
 
 const INTERVAL_MS = 500;

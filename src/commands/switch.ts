@@ -1,7 +1,7 @@
 // ftvm switch: an Ethernet for guests, which outlives the hosts that they run on.
 
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../cli/base-command.ts';
-import * as Flags from '../cli/flags.ts';
 import {parseProbability} from '../cli/size.ts';
 
 export default class Switch extends BaseCommand {

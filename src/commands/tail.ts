@@ -1,10 +1,10 @@
 // ftvm tail: follows a log while it is written, compares, and stands by to carry it on.
 
-import * as Args from '../cli/args.ts';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {ARTEFACT_FLAGS, artefactPathsOf} from '../cli/artefact-flags.ts';
 import {BaseCommand} from '../cli/base-command.ts';
 import {CHANNEL_FLAGS, timingOf} from '../cli/channel-flags.ts';
-import * as Flags from '../cli/flags.ts';
 import {exitCodeOf} from '../cli/guest-exit.ts';
 import {LiveLine} from '../cli/live-line.ts';
 import {EXIT_CODES} from '../errors.ts';

@@ -16,7 +16,11 @@ interface LayerRule {
 /** Layers are folders of src; inside the emulator they are its folders, with its top-level files as `emulator`. */
 export const LAYER_RULES: Readonly<Record<string, LayerRule>> = {
   errors: {layers: [], node: false},
-  commands: {layers: ['cli', 'session', 'replication', 'guests', 'errors'], node: true},
+  commands: {
+    layers: ['cli', 'session', 'replication', 'guests', 'errors'],
+    packages: ['@oclif/core'],
+    node: true,
+  },
   cli: {layers: ['errors'], packages: ['@oclif/core', 'chalk', 'listr2'], node: true},
   guests: {layers: ['host', 'emulator', 'emulator/image', 'errors'], node: true},
   session: {layers: ['emulator', 'emulator/*', 'logformat', 'host', 'errors'], packages: ['hash-wasm'], node: true},

@@ -1,8 +1,8 @@
 // ftvm switch set: what the lines of a running switch are like, from now on.
 
-import * as Args from '../../cli/args.ts';
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../../cli/base-command.ts';
-import * as Flags from '../../cli/flags.ts';
 import {parseProbability} from '../../cli/size.ts';
 import {FtvmError} from '../../errors.ts';
 

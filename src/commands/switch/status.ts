@@ -1,6 +1,6 @@
 // ftvm switch status: the ports of a running switch, and where it has seen which MAC.
 
-import * as Args from '../../cli/args.ts';
+import * as Args from '@oclif/core/args';
 import {BaseCommand} from '../../cli/base-command.ts';
 import type {PortStatus} from '../../replication/switch-control.ts';
 

@@ -2,7 +2,7 @@
 
 import {readFileSync} from 'node:fs';
 import {connect} from 'node:net';
-import * as Args from '../../../src/cli/args.ts';
+import * as Args from '@oclif/core/args';
 import {BaseCommand} from '../../../src/cli/base-command.ts';
 import {assert, FtvmError} from '../../../src/errors.ts';
 

@@ -1,7 +1,7 @@
 // Succeeds: with data, with a guest's exit code, and with a handle that it forgot to close.
 
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../../../src/cli/base-command.ts';
-import * as Flags from '../../../src/cli/flags.ts';
 
 export default class Succeed extends BaseCommand {
   static override flags = {code: Flags.integer({default: 0})};

@@ -3,8 +3,8 @@
 
 import {once} from 'node:events';
 import {setTimeout as sleep} from 'node:timers/promises';
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../../../src/cli/base-command.ts';
-import * as Flags from '../../../src/cli/flags.ts';
 
 export default class Wait extends BaseCommand {
   static override flags = {deaf: Flags.boolean(), flood: Flags.boolean(), stubborn: Flags.boolean()};

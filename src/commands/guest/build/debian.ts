@@ -1,7 +1,7 @@
 // `ftvm guest build debian`: a bootable Debian guest from the distribution's packages. Only parses, composes and reports.
 
+import * as Flags from '@oclif/core/flags';
 import {BaseCommand} from '../../../cli/base-command.ts';
-import * as Flags from '../../../cli/flags.ts';
 import {runSteps} from '../../../cli/progress.ts';
 import {type BuiltGuest, DebianGuestBuild} from '../../../guests/debian/build.ts';
 
