@@ -70,15 +70,20 @@ export default class Record extends BaseCommand {
 
   async run(): Promise<object> {
     const {args, flags} = await this.parse(Record);
-    const {findGuest} = await import('../guests/manifest.ts');
+    const [{findGuest}, {earlyMemory}] = await Promise.all([
+      import('../guests/manifest.ts'),
+      import('../session/early-memory.ts'),
+    ]);
     const found = await findGuest(args.image, {
       firmwarePath: flags.bios,
       initrdPath: flags.initrd,
       append: flags.append,
     });
+    const ramBytes = flags.ram === undefined ? found.ramBytes : parseSize(flags.ram, '--ram');
     // The images are read while the program is loaded.
-    const [guest, {runRecording}, world] = await Promise.all([
+    const [guest, memory, {runRecording}, world] = await Promise.all([
       found.read(),
+      earlyMemory({ramBytes, paths: found.paths}),
       import('../replication/run-recording.ts'),
       this.#world(flags['secret-file']),
     ]);
@@ -89,7 +94,8 @@ export default class Record extends BaseCommand {
         ...guest,
         logPath,
         overwrite: flags.force,
-        ramBytes: flags.ram === undefined ? guest.ramBytes : parseSize(flags.ram, '--ram'),
+        ramBytes,
+        memory,
         clock: flags.clock,
         disks: flags.disk,
         reboot: !flags['no-reboot'],

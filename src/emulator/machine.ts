@@ -60,13 +60,14 @@ export class Machine implements MachineInterface {
   /**
    * A machine at power-on. `disks` are the base images, as many as the configuration says. Throws FtvmError `usage` for a
    * configuration that cannot be, `badImage` for images that cannot be started. The engine decides how fast the machine is, and
-   * nothing else.
+   * nothing else. `memory`, of zeros, is taken if it is there already.
    */
   constructor(
     config: MachineConfig,
     images: BootImages,
     disks: readonly BaseImage[] = [],
     engine: Engine = {kind: 'interpreter'},
+    memory?: WebAssembly.Memory,
   ) {
     checkConfig(config);
     assert(disks.length === config.disks.length, 'not as many base images as disks');
@@ -80,9 +81,10 @@ export class Machine implements MachineInterface {
     this.#clock = new Clock(state, config.stepsPerTick);
 
     const bus = new Bus();
-    const memory = new WebAssembly.Memory({initial: wasmPages(config.ramBytes)});
+    const initial = wasmPages(config.ramBytes);
+    assert(memory === undefined || memory.buffer.byteLength === initial * 0x10000, 'a memory of another size');
     this.#hart = new Hart({
-      memory,
+      memory: memory ?? new WebAssembly.Memory({initial}),
       ramBytes: config.ramBytes,
       state,
       engine,

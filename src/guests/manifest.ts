@@ -92,9 +92,10 @@ export async function resolveGuest(nameOrPath: string, overrides: GuestOverrides
 export async function findGuest(
   nameOrPath: string,
   overrides: GuestOverrides = {},
-): Promise<{read(): Promise<ReadGuest>}> {
+): Promise<Omit<ResolvedGuest, 'images' | 'digests'> & {read(): Promise<ReadGuest>}> {
   const {read, ...guest} = await find(nameOrPath, overrides);
   return {
+    ...guest,
     async read() {
       const reader = new ImageReader();
       const closed = <T>(result: Promise<T>): Promise<T> => result.finally(() => reader.close());

@@ -32,8 +32,13 @@ export class HostedMachine extends Machine {
   #waiting: TranslationRequest[] = [];
 
   /** As Machine's. FTVM_ENGINE=interpreter in the environment does without the translator, for comparisons. */
-  constructor(config: MachineConfig, images: BootImages, disks: readonly BaseImage[] = []) {
-    super(config, images, disks, HostedMachine.#engine());
+  constructor(
+    config: MachineConfig,
+    images: BootImages,
+    disks: readonly BaseImage[] = [],
+    memory?: WebAssembly.Memory,
+  ) {
+    super(config, images, disks, HostedMachine.#engine(), memory);
   }
 
   override runUntil(position: bigint): Stop {

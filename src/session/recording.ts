@@ -33,6 +33,8 @@ export type RecordOptions = {
   images: BootImages;
   /** Their SHA-256, when it is known; it rejects when an image is not what it should be. */
   digests: Promise<ByRole<Uint8Array>>;
+  /** Made ready by earlyMemory for this much RAM; without it the machine has its own. */
+  memory?: WebAssembly.Memory | undefined;
   /** Where the images came from. */
   paths: ByRole<string>;
   commandLine: string;
@@ -125,7 +127,7 @@ async function buildMachine(
   {config, disks}: {config: MachineConfig; disks: readonly DiskImage[]},
 ): Promise<HostedMachine> {
   try {
-    return new HostedMachine(config, options.images, disks);
+    return new HostedMachine(config, options.images, disks, options.memory);
   } catch (error) {
     // Of a damaged image it is more to say that it is damaged than why the machine cannot start it.
     await options.digests;
