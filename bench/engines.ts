@@ -2,7 +2,6 @@
 
 import {existsSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
-import {Machine} from '../src/emulator/machine.ts';
 import type {Engine} from './job.ts';
 
 /** The machine as sessions run it, where there is more than the interpreter. */
@@ -15,11 +14,4 @@ export function availableEngines(): [Engine, ...Engine[]] {
 
 export function environmentOf(engine: Engine): Record<string, string> {
   return engine === 'interpreter' ? {FTVM_ENGINE: 'interpreter'} : {};
-}
-
-/** The class that `record` and `replay` run their guests with. */
-export async function machineClass(): Promise<typeof Machine> {
-  if (!availableEngines().includes('translator')) return Machine;
-  const {HostedMachine} = (await import(HOSTED.href)) as {HostedMachine: typeof Machine};
-  return HostedMachine;
 }

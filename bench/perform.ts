@@ -8,12 +8,13 @@ import {HOST_CLOCK} from '../src/host/monotonic-clock.ts';
 import {nodeWorld} from '../src/replication/node-world.ts';
 import {runRecording} from '../src/replication/run-recording.ts';
 import {runTail} from '../src/replication/run-tail.ts';
+import {earlyMemory} from '../src/session/early-memory.ts';
+import {HostedMachine} from '../src/session/hosted-machine.ts';
 import {LiveSource} from '../src/session/live-source.ts';
 import {replay} from '../src/session/replaying.ts';
 import {Session} from '../src/session/session.ts';
 import {Backup} from './backup.ts';
 import {CountedWorld, WatchedConsole} from './counted-world.ts';
-import {machineClass} from './engines.ts';
 import type {GuestSpec, Job, Mark, Run} from './job.ts';
 import {Scenario} from './scenario.ts';
 
@@ -55,9 +56,8 @@ function outcomeOf(job: Job): Promise<Outcome> {
 
 /** The guest by itself: live inputs, outputs shown at once, no journal, no digest. */
 async function runPlain({guest, steps}: Live): Promise<Outcome> {
-  const {boot, images, commandLine, ramBytes} = await resolve(guest);
-  const HostMachine = await machineClass();
-  const machine = new HostMachine(
+  const {boot, images, commandLine, ramBytes, memory} = await resolve(guest);
+  const machine = new HostedMachine(
     {
       ramBytes,
       boot,
@@ -72,6 +72,8 @@ async function runPlain({guest, steps}: Live): Promise<Outcome> {
       reboot: false,
     },
     images,
+    [],
+    memory,
   );
   const marks: Mark[] = [];
   const scenario = new Scenario(steps, ({name}) => {
@@ -205,8 +207,11 @@ async function runReplay({logPath, marks: wanted}: Extract<Job, {mode: 'replay'}
   return {marks, console: ''};
 }
 
-async function resolve({image, append, initrdPath}: GuestSpec): Promise<ReadGuest> {
-  return (await findGuest(image, {append, initrdPath})).read();
+async function resolve(spec: GuestSpec): Promise<ReadGuest & {memory: WebAssembly.Memory | undefined}> {
+  const {image, append, initrdPath} = spec;
+  const found = await findGuest(image, {append, initrdPath});
+  const [guest, memory] = await Promise.all([found.read(), earlyMemory(found)]);
+  return {...guest, memory};
 }
 
 function clocks(): {wallS: number; cpuS: number} {
