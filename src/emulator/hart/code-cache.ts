@@ -77,17 +77,29 @@ export class CodeCache {
 
   /** Fills the slot at this offset of the module's memory from RAM. */
   fill(slot: number): void {
-    const decodedPage = Math.floor((slot - layout.DECODED) / layout.DECODED_PAGE_BYTES);
-    const halfword = (slot - layout.DECODED - decodedPage * layout.DECODED_PAGE_BYTES) / layout.SLOT_BYTES;
-    const offset = this.#ramPage[decodedPage] * PAGE_BYTES + halfword * 2;
+    const offset = this.#ramOffset(slot);
     const half = this.#ram.view.getUint16(offset, true);
     const long = (half & 3) === 3;
-    const straddles = long && halfword === layout.SLOTS_PER_PAGE - 1;
+    const straddles = long && offset % PAGE_BYTES === PAGE_BYTES - 2;
     if (straddles || !this.#pmp.uniform(layout.RAM_BASE + offset - (offset % PAGE_BYTES))) {
       this.#i32[slot >> 2] = OPERATION.refetch | (long ? FOUR_BYTES : 0);
     } else {
       this.encode(slot, half, long ? this.#ram.view.getUint16(offset + 2, true) : 0);
     }
+  }
+
+  /** The slot stands for this function of the table, which begins with the slot's instruction. */
+  fillTranslated(slot: number, index: number): void {
+    const half = this.#ram.view.getUint16(this.#ramOffset(slot), true);
+    this.#i32[slot >> 2] = OPERATION.translated | ((half & 3) === 3 ? FOUR_BYTES : 0);
+    this.#i32[(slot >> 2) + 1] = index;
+  }
+
+  /** Where in RAM the instruction of this slot is. */
+  #ramOffset(slot: number): number {
+    const decodedPage = Math.floor((slot - layout.DECODED) / layout.DECODED_PAGE_BYTES);
+    const halfword = (slot - layout.DECODED - decodedPage * layout.DECODED_PAGE_BYTES) / layout.SLOT_BYTES;
+    return this.#ramPage[decodedPage] * PAGE_BYTES + halfword * 2;
   }
 
   /** Writes the interpreter's form of the instruction of the halfwords `half` and, if it is 4 bytes long, `next`. */

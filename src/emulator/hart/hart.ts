@@ -104,7 +104,7 @@ export class Hart implements RamObserver {
       const {ram} = this;
       const translations = new Translations({
         ...{memory, ram, pmp: this.#pmp, code: this.#code},
-        ...{compiler, arithmetic},
+        ...{threshold: Math.max(1, engine.threshold), compiler, arithmetic},
       });
       this.#code.onClear = () => translations.clear();
       this.translations = translations;
@@ -225,7 +225,7 @@ export class Hart implements RamObserver {
   #instantiate(memory: WebAssembly.Memory, engine: Engine): HartFunctions & {run(): void} {
     const paths: SlowPaths = {
       fetch: () => this.#fetch(),
-      decode: (slot) => this.#code.fill(slot),
+      decode: (slot) => this.#decode(slot),
       refetch: () => this.#refetch(),
       load: (low, high, kind) => this.#staying(() => this.#data.load(low, high, kind)),
       store: (low, high, kind) => this.#staying(() => this.#data.store(low, high, kind)),
@@ -236,7 +236,6 @@ export class Hart implements RamObserver {
         this.#mmu.flush();
         return 1;
       },
-      hot: (slot, page) => this.translations?.hot(slot, this.#mmu.neighbours(page)) ?? 0,
       loadTranslated: (low, high, kind) => this.#loadTranslated(low, high, kind),
       storeTranslated: (low, high, kind) => this.#storeTranslated(low, high, kind),
       atomicTranslated: (low, high, sizeBytes, write) => this.#atomicTranslated(low, high, sizeBytes, write),
@@ -327,6 +326,12 @@ export class Hart implements RamObserver {
     // The step that could not be fetched counts.
     i32[layout.LEFT / 4] -= 1;
     this.#fetchFault(decoded, low, high);
+  }
+
+  #decode(slot: number): void {
+    const translated = this.translations?.at(slot, () => this.#mmu.neighbours()) ?? 0;
+    if (translated > 0) this.#code.fillTranslated(slot, translated);
+    else this.#code.fill(slot);
   }
 
   #refetch(): number {

@@ -126,9 +126,10 @@ export class Mmu {
     return effect === 'flush' || effect === 'own';
   }
 
-  /** Decoded pages before and behind the virtual page whose number's low 32 bits these are, if the present fetch cache has them. */
-  neighbours(virtualPage: number): {before: number | undefined; behind: number | undefined} {
+  /** Decoded pages before and behind the page that the interpreter is on, if the present fetch cache has them. */
+  neighbours(): {before: number | undefined; behind: number | undefined} {
     const {i32} = this.#registers;
+    const virtualPage = i32[layout.PAGE_ADDRESS / 4] >>> 12;
     const own = i32[layout.FETCH_CACHE / 4] + ((virtualPage & (layout.TLB_ENTRIES - 1)) << 4);
     const low = i32[own >> 2];
     const high = i32[(own >> 2) + 1];

@@ -7,6 +7,7 @@ import * as layout from '../layout.ts';
 import type {Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
 import {type ByteRange, type CodePage, deltaOf} from '../wasm/region.ts';
+import {OPERATION} from '../wasm/slot.ts';
 import type {TranslatedRegion, Translation, TranslationRequest} from '../wasm/translate.ts';
 import {ENTRY_REQUESTED, type HostArithmetic} from '../wasm/translated-code.ts';
 import type {CodeCache} from './code-cache.ts';
@@ -26,12 +27,13 @@ export type CompiledTranslation = {module: WebAssembly.Module; regions: readonly
 
 /** A page of code and the page of RAM that it is. */
 type SourcePage = CodePage & {ramPage: number};
-type Request = {slot: number; entryAddress: number; pages: readonly SourcePage[]; offset: number};
+type Neighbours = {before: number | undefined; behind: number | undefined};
+type Request = {slot: number; slotAddress: number; entryAddress: number; pages: readonly SourcePage[]; offset: number};
 /** A queue, for a host that translates elsewhere and need not load the translator here; or the translator itself. */
 export type Compiler = 'queue' | ((requests: readonly TranslationRequest[], host: HostArithmetic) => Translation);
 
 /** `pages`: which bytes of which pages of RAM it was made from. */
-type Region = {slot: number; entryAddress: number; pages: ReadonlyMap<number, ByteRange[]>};
+type Region = {slot: number; slotAddress: number; entryAddress: number; pages: ReadonlyMap<number, ByteRange[]>};
 
 export class Translations {
   readonly table = new WebAssembly.Table({initial: TABLE_STEP, element: 'anyfunc'});
@@ -39,6 +41,7 @@ export class Translations {
   readonly #pmp: Pmp;
   readonly #code: CodeCache;
   readonly #i32: Int32Array;
+  readonly #threshold: number;
   readonly #compiler: Compiler;
   /** What whoever takes requests must translate with. */
   readonly arithmetic: HostArithmetic;
@@ -63,12 +66,14 @@ export class Translations {
     ram: Ram;
     pmp: Pmp;
     code: CodeCache;
+    threshold: number;
     compiler: Compiler;
     arithmetic: HostArithmetic;
   }) {
     this.#ram = parts.ram;
     this.#pmp = parts.pmp;
     this.#code = parts.code;
+    this.#threshold = parts.threshold;
     this.#compiler = parts.compiler;
     this.arithmetic = parts.arithmetic;
     this.#i32 = new Int32Array(parts.memory.buffer);
@@ -85,36 +90,38 @@ export class Translations {
   }
 
   /**
-   * The interpreter has come to this slot often. `neighbours`: where the decoded pages before and behind it in virtual memory are, if
-   * they are known. Returns 1 when its translation is installed now.
+   * Index in the table of the translated code that starts at this slot, or 0. It is asked for if the place has become hot. `neighbours`: where
+   * the decoded pages before and behind it in virtual memory are, if they are known.
    */
-  hot(slotAddress: number, neighbours: {before: number | undefined; behind: number | undefined}): number {
+  at(slotAddress: number, neighbours: () => Neighbours): number {
     const ramPage = this.#code.ramPageOf(slotAddress);
     const decoded = this.#code.pageOffset(ramPage);
     const halfword = (slotAddress - decoded) / layout.SLOT_BYTES;
+    const entry = (decoded + layout.ENTRIES + halfword * layout.ENTRY_BYTES) >> 2;
+    if (this.#i32[entry] === -this.#threshold) this.#ask(ramPage, {decoded, halfword, neighbours: neighbours()});
+    return Math.max(this.#i32[entry], 0);
+  }
+
+  #ask(ramPage: number, place: {decoded: number; halfword: number; neighbours: Neighbours}): void {
+    const {decoded, halfword, neighbours} = place;
     const entryAddress = decoded + layout.ENTRIES + halfword * layout.ENTRY_BYTES;
-    if (
-      !this.#pmp.uniform(layout.RAM_BASE + ramPage * PAGE_BYTES) ||
-      (this.#overwrites.get(ramPage) ?? 0) >= OVERWRITES_LIMIT
-    ) {
-      this.#i32[entryAddress >> 2] = ENTRY_REQUESTED;
-      return 0;
-    }
     if (this.#waiting.length >= REQUEST_LIMIT) {
       this.#i32[entryAddress >> 2] = 0;
-      return 0;
+      return;
     }
-    const pages = this.#sourcePages(ramPage, decoded, neighbours);
-    const request = {slot: this.#takeSlot(), entryAddress, pages, offset: halfword * 2};
-    this.#requests.set(request.slot, request);
     this.#i32[entryAddress >> 2] = ENTRY_REQUESTED;
+    const isFit = this.#pmp.uniform(layout.RAM_BASE + ramPage * PAGE_BYTES);
+    if (!isFit || (this.#overwrites.get(ramPage) ?? 0) >= OVERWRITES_LIMIT) return;
+    const pages = this.#sourcePages(ramPage, decoded, neighbours);
+    const slotAddress = decoded + halfword * layout.SLOT_BYTES;
+    const request = {slot: this.#takeSlot(), slotAddress, entryAddress, pages, offset: halfword * 2};
+    this.#requests.set(request.slot, request);
     if (this.#compiler === 'queue') {
       this.#waiting.push(request);
-      return 0;
+      return;
     }
     const {bytes, regions} = this.#compiler([request], this.arithmetic);
     this.install({module: new WebAssembly.Module(bytes), regions});
-    return this.#i32[entryAddress >> 2] > 0 ? 1 : 0;
   }
 
   /** Requests since the last call. Each must be answered by `install`, sooner or later. */
@@ -184,11 +191,7 @@ export class Translations {
   }
 
   /** Copies of the page and of those neighbours that PMP leaves to be read as a whole. */
-  #sourcePages(
-    ramPage: number,
-    decoded: number,
-    {before, behind}: {before: number | undefined; behind: number | undefined},
-  ): SourcePage[] {
+  #sourcePages(ramPage: number, decoded: number, {before, behind}: Neighbours): SourcePage[] {
     const pages = [{delta: 0, ramPage, decoded, bytes: this.#copyOf(ramPage)}];
     for (const [delta, offset] of [
       [-1, before],
@@ -228,7 +231,7 @@ export class Translations {
     return same;
   }
 
-  #add({slot, entryAddress, pages}: Request, ranges: readonly ByteRange[]): void {
+  #add({slot, slotAddress, entryAddress, pages}: Request, ranges: readonly ByteRange[]): void {
     const byPage = new Map<number, ByteRange[]>();
     for (const {start, end} of ranges) {
       const delta = deltaOf(start);
@@ -236,19 +239,25 @@ export class Translations {
       const inPage = {start: start - delta * PAGE_BYTES, end: end - delta * PAGE_BYTES};
       byPage.set(ramPage, [...(byPage.get(ramPage) ?? []), inPage]);
     }
-    const region = {slot, entryAddress, pages: byPage};
+    const region = {slot, slotAddress, entryAddress, pages: byPage};
     this.#regions.set(slot, region);
     for (const ramPage of byPage.keys()) {
       const ofPage = this.#byPage.get(ramPage);
       if (ofPage === undefined) this.#byPage.set(ramPage, new Set([region]));
       else ofPage.add(region);
     }
-    this.#i32[entryAddress >> 2] = slot;
+    this.#enter(region, slot);
+  }
+
+  /** The region's entry is this now; the interpreter sees it when it decodes the slot anew. */
+  #enter({slotAddress, entryAddress}: Region, entry: number): void {
+    this.#i32[entryAddress >> 2] = entry;
+    this.#i32[slotAddress >> 2] = OPERATION.undecoded;
   }
 
   #drop(region: Region): void {
     this.drops += 1;
-    this.#i32[region.entryAddress >> 2] = 0;
+    this.#enter(region, 0);
     this.#regions.delete(region.slot);
     for (const ramPage of region.pages.keys()) this.#byPage.get(ramPage)?.delete(region);
     this.#freeSlot(region.slot);

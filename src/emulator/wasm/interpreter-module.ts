@@ -36,7 +36,6 @@ export function generateInterpreter(translator?: TranslatorOptions): Uint8Array<
   add('interruptsChanged', 0, 1);
   add('mxrChanged', 0, 1);
   if (translator !== undefined) {
-    add('hot', 2, 1);
     add('loadTranslated', 3, 1);
     add('storeTranslated', 3, 1);
     add('atomicTranslated', 4, 1);

@@ -23,16 +23,11 @@ const RUN = {
   bits: 4,
   pc: 5,
   address: 6,
-  /** Whether the place where a page was entered may start translated code: not where a slice happens to start. */
-  head: 7,
-  before: 8,
-  /** The steps left at which a visit is counted, and the entry of the place that was visited last. */
-  countAt: 9,
-  last: 10,
+  /** The steps left at which a visit is counted, and the slot of the place that was visited last. */
+  countAt: 7,
+  last: 8,
 } as const;
-export const RUN_LOCALS: readonly ValueType[] = [
-  ...(['i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64', 'i32', 'i32', 'i32', 'i32'] as const),
-];
+export const RUN_LOCALS: readonly ValueType[] = ['i32', 'i32', 'i32', 'i32', 'i64', 'i64', 'i64', 'i32', 'i32'];
 
 /** What an operation does; `isRare`: it may call functions. */
 type Body = {operation: number; isRare: boolean; lower(): void};
@@ -41,7 +36,8 @@ const PAGE_SLOT_BYTES = layout.SLOTS_PER_PAGE * layout.SLOT_BYTES;
 
 /**
  * How the interpreter works with the translator. Once in `period` interpreted steps the place that was visited last is counted, to which most of them
- * were due; or, where the period is 0, the present one each time. Places that were counted `threshold` times are asked for, by the import `hot`.
+ * were due; or, where the period is 0, the present one each time. The slot of a place that was counted `threshold` times is emptied: who decodes it asks
+ * for its translation, and once that is there, makes it the operation `translated`.
  */
 export type TranslatorOptions = {threshold: number; period: number};
 
@@ -96,8 +92,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
         }
         code.loop((head) => {
           this.#head = head;
-          code.localGet(RUN.head).if(() => this.#enterTranslated(translator));
-          code.i32Const(1).localSet(RUN.head);
+          this.#visit(translator);
           this.#steps();
         });
       });
@@ -112,68 +107,67 @@ export class InterpreterTarget extends SlotTarget implements Target {
     });
   }
 
-  /** At a place that may start translated code: calls it if it is there, else sees whether it should be. */
-  #enterTranslated({threshold, period, regionType}: TranslatorOptions & {regionType: number}): void {
+  /** At a place that may start translated code. */
+  #visit({threshold, period}: TranslatorOptions): void {
     const {code} = this;
-    code
-      .i32Const(0)
-      .memory('i32.load', layout.PAGE)
-      .localGet(RUN.slot)
-      .i32Const(0)
-      .memory('i32.load', layout.PAGE)
-      .op('i32.sub')
-      .i32Const(1)
-      .op('i32.shr_u');
-    code.op('i32.add').localTee(RUN.entry).memory('i32.load', layout.ENTRIES).localTee(RUN.word);
-    code.i32Const(0).op('i32.gt_s').hint('unlikely');
-    code.if(
-      () => this.#callTranslated(regionType),
-      () => {
-        const visit = (): CodeWriter => code.localGet(RUN.entry).localSet(RUN.last);
-        if (period === 0) visit();
-        code.localGet(RUN.left).localGet(RUN.countAt).op('i32.le_s').hint('unlikely');
-        code.if(() => this.#count(threshold, period));
-        if (period > 0) visit();
-        code.localGet(RUN.entry).memory('i32.load', layout.ENTRIES).i32Const(-threshold).op('i32.eq').hint('unlikely');
-        code.if(() => {
-          code.localGet(RUN.slot).i32Const(0).memory('i64.load', layout.PAGE_ADDRESS).i64Const(12n).op('i64.shr_u');
-          code.op('i32.wrap_i64').call(this.functionIndex('hot'));
-          code.if(() => code.branch(this.#head));
-        });
-      },
-    );
-  }
-
-  /** Goes on where the translated code has come to; falls through if it has done nothing. */
-  #callTranslated(regionType: number): void {
-    const {code} = this;
-    code
-      .localGet(RUN.left)
-      .localTee(RUN.before)
-      .i32Const(CALL_DEPTH)
-      .i32Const(0)
-      .memory('i64.load', layout.PAGE_ADDRESS);
-    code.localGet(RUN.word).callIndirect(regionType);
-    code.i64Const(-2n).op('i64.and').localSet(RUN.pc);
-    // Its steps are not the interpreter's.
-    code.localTee(RUN.left).localGet(RUN.before).op('i32.sub').localTee(RUN.before);
-    code.localGet(RUN.countAt).op('i32.add').localSet(RUN.countAt);
-    code.localGet(RUN.before).if(() => code.branch(this.#redirect));
+    const note = (): CodeWriter => code.localGet(RUN.slot).localSet(RUN.last);
+    if (period === 0) note();
+    code.localGet(RUN.left).localGet(RUN.countAt).op('i32.le_s').hint('unlikely');
+    code.if(() => this.#count(threshold, period));
+    if (period > 0) note();
   }
 
   /** Counts the place of `last`, unless it is translated or asked for. */
   #count(threshold: number, period: number): void {
     const {code} = this;
     code.localGet(RUN.left).i32Const(period).op('i32.sub').localSet(RUN.countAt);
-    code.localGet(RUN.last).memory('i32.load', layout.ENTRIES).localTee(RUN.word);
+    // Its entry: its slot's place in the decoded page, halved.
+    code.localGet(RUN.last).i32Const(layout.DECODED).op('i32.sub').i32Const(layout.DECODED_PAGE_BYTES).op('i32.rem_u');
+    code.localTee(RUN.entry).i32Const(1).op('i32.shr_u').localGet(RUN.last).op('i32.add');
+    code.localGet(RUN.entry).op('i32.sub').localTee(RUN.entry).memory('i32.load', layout.ENTRIES).localTee(RUN.word);
     code
       .i32Const(threshold - 1)
       .op('i32.add')
       .i32Const(threshold)
       .op('i32.lt_u');
     code.if(() => {
-      code.localGet(RUN.last).localGet(RUN.word).i32Const(1).op('i32.sub').memory('i32.store', layout.ENTRIES);
+      code.localGet(RUN.entry).localGet(RUN.word).i32Const(1).op('i32.sub').memory('i32.store', layout.ENTRIES);
+      code
+        .localGet(RUN.word)
+        .i32Const(1 - threshold)
+        .op('i32.eq');
+      code.if(() => {
+        code.localGet(RUN.last).i64Const(0n).memory('i64.store');
+      });
     });
+  }
+
+  /** Calls the translated code of this place. If that has done nothing, because too few steps are left for it, its first instruction is fetched. */
+  #translated(regionType: number): void {
+    const {code} = this;
+    code
+      .localGet(RUN.left)
+      .i32Const(1)
+      .op('i32.add')
+      .i32Const(CALL_DEPTH)
+      .i32Const(0)
+      .memory('i64.load', layout.PAGE_ADDRESS);
+    this.immediate();
+    code.op('i32.wrap_i64').callIndirect(regionType);
+    code.i64Const(-2n).op('i64.and').localSet(RUN.pc);
+    code.i32Const(1).op('i32.sub').localTee(RUN.entry).localGet(RUN.left).op('i32.ne');
+    code.if(() => {
+      // Its steps are not the interpreter's.
+      code
+        .localGet(RUN.countAt)
+        .localGet(RUN.entry)
+        .op('i32.add')
+        .localGet(RUN.left)
+        .op('i32.sub')
+        .localSet(RUN.countAt);
+      code.localGet(RUN.entry).i32Const(1).op('i32.add').localSet(RUN.left).branch(this.#redirect);
+    });
+    this.#refetch();
   }
 
   /** Sets page, pageAddress and slot from pc, if the fetch cache holds its page. */
@@ -224,8 +218,8 @@ export class InterpreterTarget extends SlotTarget implements Target {
 
   /**
    * Counts a step, takes the slot's word, and dispatches. The next slot is found by a branch: the host's CPU, which predicts it, need not have read this
-   * slot to begin with the next one. For all operations that call functions there is a branch of its own, which is said to be unlikely:
-   * V8 then keeps the loop's locals in registers everywhere else.
+   * slot to begin with the next one. Operations that call functions are set aside: V8 then keeps the loop's
+   * locals in registers everywhere else.
    */
   #step(): void {
     const {code} = this;
@@ -242,6 +236,17 @@ export class InterpreterTarget extends SlotTarget implements Target {
       },
     );
     code.localGet(RUN.bits).op('i32.wrap_i64').localSet(RUN.word);
+    const regionType = this.#translator?.regionType;
+    const translated: Body[] =
+      regionType === undefined
+        ? []
+        : [
+            {
+              operation: OPERATION.translated,
+              isRare: false,
+              lower: () => this.#aside(() => this.#translated(regionType)),
+            },
+          ];
     const instructions = INSTRUCTIONS.map((instruction, i): Body => {
       const lower = () => this.#execute(instruction);
       const isRare = traitsOf(instruction).isSystem || this.#cold.has(instruction);
@@ -251,14 +256,16 @@ export class InterpreterTarget extends SlotTarget implements Target {
       {operation: OPERATION.undecoded, isRare: true, lower: () => this.#undecoded()},
       {operation: OPERATION.pageEnd, isRare: false, lower: () => this.#pageEnd()},
       {operation: OPERATION.refetch, isRare: true, lower: () => this.#refetch()},
+      ...translated,
       ...instructions,
     ];
     const [rare, common] = [bodies.filter(({isRare}) => isRare), bodies.filter(({isRare}) => !isRare)];
-    this.#dispatch(common, () => {
-      // It never is -1.
-      code.localGet(RUN.left).i32Const(-1).op('i32.ne').hint('unlikely');
-      code.if(() => this.#dispatch(rare, () => this.illegal()));
-    });
+    this.#dispatch(common, () => this.#aside(() => this.#dispatch(rare, () => this.illegal())));
+  }
+
+  /** For what calls functions: a branch that is always taken, and said not to be. */
+  #aside(lower: () => void): void {
+    this.code.localGet(RUN.left).i32Const(-1).op('i32.ne').hint('unlikely').if(lower);
   }
 
   /** Does what the word's operation asks for, and goes on at `next`. */

@@ -5,11 +5,18 @@ import type {GuestAccess, SystemAction} from '../isa/expression.ts';
 
 /**
  * The interpreter word, the low half of a decoded slot; the immediate is the high half (a branch's is relative to the next
- * instruction, a system instruction's is the instruction itself).
+ * instruction, a system instruction's is the instruction itself, that of `translated` is the index of its function in the table).
  * | bits | 0–9 | 10–15 | 16–20 | 21–25 | 26–30 | 31 |
  * | | operation | rd (32: x0 as a destination) | rs1 | rs2 | rs3 | 4 bytes long |
  */
-export const OPERATION = {undecoded: 0, pageEnd: 1, refetch: 2, illegal: 3, firstInstruction: 4} as const;
+export const OPERATION = {
+  undecoded: 0,
+  pageEnd: 1,
+  refetch: 2,
+  illegal: 3,
+  translated: 4,
+  firstInstruction: 5,
+} as const;
 export const OPERATION_MASK = 0x3ff;
 
 /** Codes of system actions, in the first argument of the `system` import. */
@@ -41,7 +48,7 @@ export const ACCESS_KINDS: Record<GuestAccess, number> = {
 export type SlowPaths = {
   /** Makes the fetch cache hold the page of PC, or takes the trap. */
   fetch(): void;
-  /** Decodes the slot at this offset. */
+  /** Decodes the slot at this offset, on the present page. */
   decode(slot: number): void;
   /** Decodes the instruction at PC into REFETCH_SLOT: one that ends on the next page, or that PMP must be asked about each time. */
   refetch(): number;
@@ -57,12 +64,7 @@ export type SlowPaths = {
   /** mstatus.MXR has changed. Returns 1. */
   mxrChanged(): number;
 
-  // With the translator only
-
-  /** The place of this slot was reached `threshold` times; `page`: low half of its virtual page's number. Returns 1 when its
-   *  translated code is there now. */
-  hot(slot: number, page: number): number;
-  // As called by translated code: whatever changes more than registers and RAM is a status of 1.
+  // With the translator only: as called by translated code, where whatever changes more than registers and RAM is a status of 1.
   loadTranslated(low: number, high: number, kind: number): number;
   storeTranslated(low: number, high: number, kind: number): number;
   atomicTranslated(low: number, high: number, sizeBytes: number, write: number): number;
