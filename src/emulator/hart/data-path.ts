@@ -75,12 +75,6 @@ export class DataPath {
       this.#storeRam(cached, size);
       return 0;
     }
-    const watched = this.#mmu.watched(low, high, size);
-    if (watched >= 0) {
-      this.#ram.written(watched, size);
-      this.#storeRam(watched, size);
-      return 0;
-    }
     const first = Math.min(size, PAGE_BYTES - (low & (PAGE_BYTES - 1)));
     const address = this.#mmu.data(low, high, first, 'store');
     if (address < 0) return this.#fault('store', address, low, high);

@@ -227,10 +227,11 @@ export class Hart implements RamObserver {
       fetch: () => this.#fetch(),
       decode: (slot) => this.#decode(slot),
       refetch: () => this.#refetch(),
-      load: (low, high, kind) => this.#staying(() => this.#data.load(low, high, kind)),
-      store: (low, high, kind) => this.#staying(() => this.#data.store(low, high, kind)),
-      atomic: (low, high, sizeBytes, write) => this.#staying(() => this.#atomic(low, high, sizeBytes, write)),
-      system: (action, bits) => this.#staying(() => this.#system(action, bits)),
+      load: (low, high, kind) => this.#stayed(this.#mmu.flushes, this.#data.load(low, high, kind)),
+      store: (low, high, kind) => this.#stayed(this.#mmu.flushes, this.#data.store(low, high, kind)),
+      atomic: (low, high, sizeBytes, write) =>
+        this.#stayed(this.#mmu.flushes, this.#atomic(low, high, sizeBytes, write)),
+      system: (action, bits) => this.#stayed(this.#mmu.flushes, this.#system(action, bits)),
       interruptsChanged: () => this.#interruptDue(),
       mxrChanged: () => {
         this.#mmu.flush();
@@ -249,12 +250,10 @@ export class Hart implements RamObserver {
   }
 
   /**
-   * A slow path of the interpreter. It goes on within the page that it runs, whose translation a flush has left unwatched: watch it
-   * again. That translation has not changed: if it had, the slice would have been cut.
+   * The result of a slow path of the interpreter, before which there had been so many flushes. It goes on within the page that it runs, whose
+   * translation a flush has left unwatched: watch it again. That translation has not changed: if it had, the slice would have been cut.
    */
-  #staying(path: () => number): number {
-    const {flushes} = this.#mmu;
-    const result = path();
+  #stayed(flushes: number, result: number): number {
     const {i32} = this.registers;
     if (flushes !== this.#mmu.flushes && i32[layout.LEFT / 4] !== 0)
       this.#mmu.fetch(i32[layout.PC / 4], i32[layout.PC / 4 + 1]);

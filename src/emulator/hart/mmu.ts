@@ -60,19 +60,25 @@ export class Mmu {
     return isHit ? ((i32[word + 2] + low) >>> 0) - layout.RAM : -1;
   }
 
-  /** Offset in RAM of a store to the page of code or tables that was stored to last; or -1. */
-  watched(low: number, high: number, lengthBytes: number): number {
-    return this.#caches.watched(low, high, lengthBytes);
-  }
-
   /** Physical address of a data access of `lengthBytes` within one page, or a FAULT. */
   data(low: number, high: number, lengthBytes: number, access: 'load' | 'store'): number {
     const privilege = this.#dataPrivilege;
-    const address = this.#translate(low, high, access, privilege);
+    const known = this.slow(low, high, access);
+    const address = known >= 0 ? known : this.#translate(low, high, access, privilege);
     if (address < 0) return address;
     if (!this.#pmp.allows(address, lengthBytes, access, privilege)) return FAULT.access;
+    if (known >= 0) return address;
     if (this.#ram.contains(address, lengthBytes)) this.#fillData(low, high, address, access);
+    else this.#caches.slowPages.note(low, high, access, address);
     return address;
+  }
+
+  /** Physical address of an access to a page that generated code cannot reach, if it is known; or -1. */
+  slow(low: number, high: number, access: 'load' | 'store'): number {
+    const address = this.#caches.slowPages.find(low, high, access);
+    // What was code or a table may be an ordinary page by now.
+    const isOrdinary = this.#ram.contains(address, 1) && !this.#mustSee((address - layout.RAM_BASE) >>> 12);
+    return isOrdinary ? -1 : address;
   }
 
   /** Offset in the module's memory of the decoded page that holds this address, or a FAULT. Fills the fetch cache. */
@@ -237,12 +243,17 @@ export class Mmu {
     // What may be written may be read: page tables and PMP reserve the contrary.
     this.#caches.fill(entry + layout.TLB_READ, low, high, value);
     if (access === 'load') return;
-    if ((this.#ram.flags[page] & (PAGE.code | PAGE.table)) !== 0) {
-      this.#caches.noteWatched(low, high, page);
+    if (this.#mustSee(page)) {
+      this.#caches.slowPages.note(low, high, access, address);
       return;
     }
     this.#ram.markDirty(page);
     this.#caches.noteWritable(entry + layout.TLB_WRITE, page);
     this.#caches.fill(entry + layout.TLB_WRITE, low, high, value);
+  }
+
+  /** Whether stores to this page of RAM must be seen. */
+  #mustSee(page: number): boolean {
+    return (this.#ram.flags[page] & (PAGE.code | PAGE.table)) !== 0;
   }
 }

@@ -5,6 +5,7 @@ import * as layout from '../layout.ts';
 import {PAGE, type Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
 import type {Registers} from './registers.ts';
+import {SlowPages} from './slow-pages.ts';
 
 /** Fills between two flushes: it bounds the lists of pages. */
 const FILLED_LIMIT = 65_536;
@@ -17,8 +18,6 @@ const FIRST_FETCH_CACHE = layout.FETCH_CACHES / layout.TLB_BYTES;
 const FREE = -2;
 /** Where a page is cached for writing: in more places than one. */
 const SEVERAL = -1;
-/** No data cache lies there. */
-const NOWHERE = -1;
 export const ALL_SETS = 0xff;
 
 export class TranslationCaches {
@@ -35,18 +34,12 @@ export class TranslationCaches {
   #cachedPages: number[] = [];
   /** The set of the present address space. */
   current = 1;
-  /**
-   * Of the pages that no write cache may hold, as writes to them must be seen (code, tables), the one stored to last: its tag, the data
-   * cache that would hold it, its page of RAM. Kernels fill a table entry by entry.
-   */
-  #watchedLow = 0;
-  #watchedHigh = 0;
-  #watchedCache = NOWHERE;
-  #watchedPage = 0;
+  readonly slowPages: SlowPages;
 
   constructor(registers: Registers, ram: Ram) {
     this.#registers = registers;
     this.#ram = ram;
+    this.slowPages = new SlowPages(registers);
     this.#cachedAt = new Int32Array(ram.pageCount);
     const end = layout.CACHE_SETS_START + layout.CACHE_SETS * layout.CACHE_SET_BYTES;
     registers.bytes.fill(0xff, layout.CACHE_SETS_START, end);
@@ -104,32 +97,14 @@ export class TranslationCaches {
     }
   }
 
-  /** Stores to this page of RAM, at this virtual address, are permitted, and must be seen. */
-  noteWatched(low: number, high: number, page: number): void {
-    this.#watchedLow = low & ~0xfff;
-    this.#watchedHigh = high;
-    this.#watchedCache = this.#registers.i32[layout.DATA_CACHE / 4];
-    this.#watchedPage = page;
-  }
-
-  /** Offset in RAM of a store to the page that was noted last, if that still holds; or -1. */
-  watched(low: number, high: number, lengthBytes: number): number {
-    const isHit =
-      (low & ~0xfff) === this.#watchedLow &&
-      high === this.#watchedHigh &&
-      this.#registers.i32[layout.DATA_CACHE / 4] === this.#watchedCache &&
-      (low & 0xfff) + lengthBytes <= PAGE_BYTES;
-    return isHit ? this.#watchedPage * PAGE_BYTES + (low & 0xfff) : -1;
-  }
-
   /** Takes a virtual page out of every cache of a set, or of ALL_SETS. Returns whether the program counter lies in it. */
   remove(virtualPage: number, set: number): boolean {
-    this.#watchedCache = NOWHERE;
     const first = set === ALL_SETS ? 1 : set;
     const last = set === ALL_SETS ? layout.CACHE_SETS - 1 : set;
     const {i32} = this.#registers;
     const low = (virtualPage * PAGE_BYTES) | 0;
     const high = Math.floor(virtualPage / 2 ** 20);
+    this.slowPages.remove(low);
     const line = (low >>> 8) & ((layout.TLB_ENTRIES - 1) << 4);
     for (let n = first; n <= last; n += 1) {
       for (let filled = this.#filled[n], cache = 0; filled !== 0; filled >>>= 1, cache += 1) {
@@ -173,7 +148,7 @@ export class TranslationCaches {
   }
 
   #empty(set: number): void {
-    this.#watchedCache = NOWHERE;
+    this.slowPages.clear();
     for (let cache = 0; cache < CACHES_PER_SET; cache += 1) {
       if (((this.#filled[set] >>> cache) & 1) === 0) continue;
       const start = layout.cacheSet(set) + cache * layout.TLB_BYTES;
