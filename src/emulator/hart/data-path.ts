@@ -1,4 +1,4 @@
-// Data accesses that miss the translation caches: misaligned and page-crossing ones, devices, faults. Misaligned loads and stores
+// Data accesses that miss the translation caches: page-crossing ones, devices, faults. Misaligned loads and stores
 // of RAM simply work, atomics and devices want alignment.
 
 import type {Bus} from '../devices/bus.ts';
@@ -6,11 +6,11 @@ import * as layout from '../layout.ts';
 import type {Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
 import {CAUSE} from '../status.ts';
+import {SIGNED} from '../wasm/slot.ts';
 import {FAULT, type Mmu} from './mmu.ts';
 import type {Registers} from './registers.ts';
 import type {Traps} from './traps.ts';
 
-const SIGNED = 16;
 /** The status of an access that was not made. */
 export const DEFERRED = 2;
 /** Whether accesses to devices are made, or only found out. */
@@ -36,11 +36,6 @@ export class DataPath {
   /** Loads into VALUE; `kind` as ACCESS_KINDS. Returns 1 after a trap. */
   load(low: number, high: number, kind: number, devices: Devices = 'access'): number {
     const size = kind & 15;
-    const cached = this.#mmu.cached(low, high, size, 'load');
-    if (cached >= 0) {
-      this.#loadRam(cached, kind);
-      return 0;
-    }
     const first = Math.min(size, PAGE_BYTES - (low & (PAGE_BYTES - 1)));
     const address = this.#mmu.data(low, high, first, 'load');
     if (address < 0) return this.#fault('load', address, low, high);
@@ -70,11 +65,6 @@ export class DataPath {
   /** Stores VALUE. Returns 1 after a trap. */
   store(low: number, high: number, kind: number, devices: Devices = 'access'): number {
     const size = kind & 15;
-    const cached = this.#mmu.cached(low, high, size, 'store');
-    if (cached >= 0) {
-      this.#storeRam(cached, size);
-      return 0;
-    }
     const first = Math.min(size, PAGE_BYTES - (low & (PAGE_BYTES - 1)));
     const address = this.#mmu.data(low, high, first, 'store');
     if (address < 0) return this.#fault('store', address, low, high);

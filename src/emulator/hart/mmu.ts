@@ -51,15 +51,6 @@ export class Mmu {
     this.#caches.enter(this.#rootPage);
   }
 
-  /** Offset in RAM of an access that only its misalignment has kept from the data cache; or -1. */
-  cached(low: number, high: number, lengthBytes: number, access: 'load' | 'store'): number {
-    const {i32} = this.#registers;
-    const cache = i32[layout.DATA_CACHE / 4] + (access === 'load' ? layout.TLB_READ : layout.TLB_WRITE);
-    const word = (cache + ((low >>> 8) & ((layout.TLB_ENTRIES - 1) << 4))) >> 2;
-    const isHit = i32[word] === (low & ~0xfff) && i32[word + 1] === high && (low & 0xfff) + lengthBytes <= PAGE_BYTES;
-    return isHit ? ((i32[word + 2] + low) >>> 0) - layout.RAM : -1;
-  }
-
   /** Physical address of a data access of `lengthBytes` within one page, or a FAULT. */
   data(low: number, high: number, lengthBytes: number, access: 'load' | 'store'): number {
     const privilege = this.#dataPrivilege;

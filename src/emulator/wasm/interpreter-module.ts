@@ -10,6 +10,7 @@ import {addColdFunction} from './cold-instruction.ts';
 import {CodeWriter, ModuleWriter} from './encoder.ts';
 import {InterpreterTarget, RUN_LOCALS, type TranslatorOptions} from './interpreter.ts';
 import {addFunctions} from './lower.ts';
+import {MISALIGNED, MISALIGNED_TRANSLATED} from './misaligned.ts';
 import {PRIVILEGED, PRIVILEGED_TRANSLATED} from './privileged.ts';
 import type {SlowPaths} from './slot.ts';
 import {traitsOf} from './traits.ts';
@@ -41,8 +42,8 @@ export function generateInterpreter(translator?: TranslatorOptions): Uint8Array<
     add('atomicTranslated', 4, 1);
     add('systemTranslated', 2, 1);
   }
-  const privileged = translator === undefined ? PRIVILEGED : [...PRIVILEGED, ...PRIVILEGED_TRANSLATED];
-  const functions = addFunctions(module, [...SOFT_FLOAT, ...privileged], imports);
+  const forTranslated = translator === undefined ? [] : [...PRIVILEGED_TRANSLATED, ...MISALIGNED_TRANSLATED];
+  const functions = addFunctions(module, [...SOFT_FLOAT, ...PRIVILEGED, ...MISALIGNED, ...forTranslated], imports);
   for (const name of CALLED_BY_HART) module.export(name, functions.get(name) as number);
   const cold = new Map<Instruction, number>();
   for (const instruction of INSTRUCTIONS)
@@ -76,7 +77,7 @@ export type HartFunctions = {
 
 const CALLED_BY_HART: readonly (keyof HartFunctions)[] = ['setModes', 'exception', 'enterTrap'];
 
-/** SLOW_FUNCTIONS: pc and the steps left go into memory, i64 arguments in halves to the hart. */
+/** SLOW_FUNCTIONS: pc and the steps left go into memory. */
 function addSlowFunctions(module: ModuleWriter, functions: ReadonlyMap<string, number>): void {
   const add = (name: keyof typeof SLOW_FUNCTIONS, body: (code: CodeWriter) => void): void => {
     const type = SLOW_FUNCTIONS[name];
@@ -88,21 +89,17 @@ function addSlowFunctions(module: ModuleWriter, functions: ReadonlyMap<string, n
     module.define(index, {...type, locals: [], code});
     module.export(name, index);
   };
-  const halves = (code: CodeWriter, local: number): void => {
-    code.localGet(local).op('i32.wrap_i64').localGet(local).i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
-  };
-  const callee = (name: keyof SlowPaths | 'translatedSystem'): number => functions.get(name) as number;
+  const callee = (name: keyof SlowPaths | 'translatedLoad' | 'translatedStore' | 'translatedSystem'): number =>
+    functions.get(name) as number;
   add('loadSlow', (code) => {
-    halves(code, 2);
-    code.localGet(3).call(callee('loadTranslated'));
+    code.localGet(2).localGet(3).call(callee('translatedLoad'));
   });
   add('storeSlow', (code) => {
     code.i32Const(0).localGet(3).memory('i64.store', layout.VALUE);
-    halves(code, 2);
-    code.localGet(4).call(callee('storeTranslated'));
+    code.localGet(2).localGet(4).call(callee('translatedStore'));
   });
   add('atomicSlow', (code) => {
-    halves(code, 2);
+    code.localGet(2).op('i32.wrap_i64').localGet(2).i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
     code.localGet(3).localGet(4).call(callee('atomicTranslated'));
   });
   add('systemSlow', (code) => {

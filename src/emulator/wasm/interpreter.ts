@@ -479,7 +479,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
         code.memory(LOADS[access]);
       },
       () => {
-        this.#slowAccess('load', access);
+        this.#slowAccess('interpretLoad', access);
         code.i32Const(0).memory(value.load, layout.VALUE);
       },
       value.type,
@@ -499,7 +499,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
         code.i32Const(0);
         value();
         code.memory(typedAs(access).store, layout.VALUE);
-        this.#slowAccess('store', access);
+        this.#slowAccess('interpretStore', access);
       },
     );
   }
@@ -548,12 +548,10 @@ export class InterpreterTarget extends SlotTarget implements Target {
       .op('i32.add');
   }
 
-  #slowAccess(path: 'load' | 'store', access: GuestAccess): void {
-    const {code} = this;
+  #slowAccess(path: 'interpretLoad' | 'interpretStore', access: GuestAccess): void {
     this.spill();
-    code.localGet(RUN.address).op('i32.wrap_i64');
-    code.localGet(RUN.address).i64Const(32n).op('i64.shr_u').op('i32.wrap_i64');
-    code
+    this.code
+      .localGet(RUN.address)
       .i32Const(ACCESS_KINDS[access])
       .call(this.functionIndex(path))
       .if(() => this.leave());

@@ -31,13 +31,14 @@ export const SYSTEM_ACTIONS: readonly SystemAction[] = [
   'illegal',
 ];
 
-/** Kinds of guest accesses, as numbers for the slow paths: size in bytes, with bit 4 set for sign extension. */
+/** Kinds of guest accesses, as numbers for the slow paths: size in bytes, with SIGNED for sign extension. */
+export const SIGNED = 16;
 export const ACCESS_KINDS: Record<GuestAccess, number> = {
-  i8: 17,
+  i8: SIGNED + 1,
   u8: 1,
-  i16: 18,
+  i16: SIGNED + 2,
   u16: 2,
-  i32: 20,
+  i32: SIGNED + 4,
   u32: 4,
   i64: 8,
   f32: 4,
