@@ -12,6 +12,9 @@ import type {Pmp} from './pmp.ts';
 /** Bytes written to a page of code, 16 at least a time, before it is taken for data; twice as many each time it was. */
 const DATA_BYTES = 4096;
 const MOST_RELEASES = 12;
+const WORDS_KNOWN = 3;
+/** 16,384 instructions. */
+const KNOWN_SHIFT = 18;
 /** As INSTRUCTIONS. */
 const TRAITS = INSTRUCTIONS.map(traitsOf);
 
@@ -24,6 +27,8 @@ export class CodeCache {
   readonly #decodedPage: Int32Array;
   /** By decoded page: the page of RAM. */
   readonly #ramPage = new Int32Array(layout.DECODED_PAGES);
+  /** Instructions in the interpreter's form, by a hash of their code: {code, the two words of the slot}. Programs use few of all there are. */
+  readonly #known = new Int32Array(WORDS_KNOWN * 2 ** (32 - KNOWN_SHIFT));
   #used = 0;
   /** Decoded pages below `#used` that hold none now. */
   #free: number[] = [];
@@ -104,11 +109,20 @@ export class CodeCache {
 
   /** Writes the interpreter's form of the instruction of the halfwords `half` and, if it is 4 bytes long, `next`. */
   encode(slot: number, half: number, next: number): void {
-    const {index, word, lengthBytes} = decode(half, half | (next << 16));
+    const code = half | (next << 16);
+    const at = WORDS_KNOWN * (Math.imul(code, 0x9e37_79b1) >>> KNOWN_SHIFT);
+    if (this.#known[at] !== code || this.#known[at + 1] === 0) this.#learn(at, code);
+    this.#i32[slot >> 2] = this.#known[at + 1];
+    this.#i32[(slot >> 2) + 1] = this.#known[at + 2];
+  }
+
+  #learn(at: number, code: number): void {
+    const {index, word, lengthBytes} = decode(code & 0xffff, code);
     const long = lengthBytes === 4 ? FOUR_BYTES : 0;
+    this.#known[at] = code;
     if (index < 0) {
-      this.#i32[slot >> 2] = OPERATION.illegal | long;
-      this.#i32[(slot >> 2) + 1] = word;
+      this.#known[at + 1] = OPERATION.illegal | long;
+      this.#known[at + 2] = word;
       return;
     }
     const {format} = INSTRUCTIONS[index];
@@ -116,8 +130,8 @@ export class CodeCache {
     const rd = (word >>> 7) & 31;
     const destination = rd === 0 && traits.writesInteger ? 32 : rd;
     const sources = (((word >>> 15) & 31) << 16) | (((word >>> 20) & 31) << 21) | ((word >>> 27) << 26);
-    this.#i32[slot >> 2] = (OPERATION.firstInstruction + index) | (destination << 10) | sources | long;
-    this.#i32[(slot >> 2) + 1] = format.immediate(word) - (traits.isBranch ? lengthBytes : 0);
+    this.#known[at + 1] = (OPERATION.firstInstruction + index) | (destination << 10) | sources | long;
+    this.#known[at + 2] = format.immediate(word) - (traits.isBranch ? lengthBytes : 0);
   }
 
   /** Empties the slots of [start, end) of RAM, within one page, and the one before it, whose instruction may reach into it. */
