@@ -12,11 +12,11 @@ import {setWasmFlags} from '../host/wasm-flags.ts';
 import type {Work} from './translation-worker.ts';
 
 /**
- * A place is translated when the interpreter has spent some 200,000 steps from there to the next one: a millisecond. Generating, compiling and
- * optimising a region costs some milliseconds of CPU time, most of them in other threads.
+ * A place is translated when the interpreter has spent some 400,000 steps from there to the next one, which takes 1 or 2 ms. Generating, compiling and
+ * optimising a region costs some ten milliseconds of CPU time, most of them in other threads.
  */
 const PERIOD = 509;
-const THRESHOLD = 400;
+const THRESHOLD = 800;
 /** Steps between two looks at the worker: a replay's slices may be long. */
 const SERVE_STEPS = 4_000_000n;
 /** Regions in one module. */
