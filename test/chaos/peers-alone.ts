@@ -129,6 +129,8 @@ export class FollowerAlone {
   /** Why, once it has. */
   ended: string | undefined;
   syncsUnderWay = 0;
+  /** What it has executed. */
+  position = 0n;
 
   constructor({isDeaf}: {isDeaf: boolean}) {
     this.wire = new Wire({isDeaf});
@@ -143,7 +145,7 @@ export class FollowerAlone {
       name: 'the test',
       eligible: true,
       takeoverMs: 2500,
-      position: () => 0n,
+      position: () => this.position,
       nowMs: () => performance.now(),
       heartbeats: new HeartbeatSocket(worldOf()),
       onEnd: (end) => {

@@ -6,7 +6,7 @@ import {setImmediate as turn} from 'node:timers/promises';
 import {readLog} from '../../src/logformat/log-reader.ts';
 import type {LogRecord} from '../../src/logformat/record.ts';
 import {AdvanceEncoder} from '../../src/replication/advance-codec.ts';
-import {encodeMessage} from '../../src/replication/messages.ts';
+import {encodeMessage, MessageReader} from '../../src/replication/messages.ts';
 import {END, FollowerAlone, PRIMARY_SAYS} from '../chaos/peers-alone.ts';
 import {makeLog, ramp, SAMPLE_HEADER} from '../logformat/sample-log.ts';
 
@@ -52,6 +52,23 @@ describe('a long log on the channel', function () {
     }
     assert.deepEqual(came, expected);
     assert.equal(follower.ended, undefined);
+  });
+
+  it('is reported as it is executed, however much is left', async () => {
+    const {bytes} = makeLog([SAMPLE_HEADER, ...Array.from({length: 20}, small)], {perFrame: 1});
+    say(bytes);
+    for (let executed = 1n; executed <= 10n; executed += 1n) {
+      await follower.feed.next();
+      follower.position = executed;
+      // A run of 5 ms, in which no timer has its turn.
+      for (const startMs = performance.now(); performance.now() - startMs < 5; );
+    }
+    const reader = new MessageReader();
+    reader.push(follower.wire.heard);
+    const reported: bigint[] = [];
+    for (let message = reader.next(); message !== undefined; message = reader.next())
+      if (message.kind === 'ack' && message.position > 0n) reported.push(message.position);
+    assert.deepEqual(reported, [1n, 2n, 3n, 4n, 5n, 6n, 7n, 8n, 9n]);
   });
 
   it('is held back at 64 MiB; the state that comes behind it is not, once it was asked for', async () => {

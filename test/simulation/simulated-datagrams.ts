@@ -11,7 +11,7 @@ const MOST_DELAY_MS = 5;
 const LOSS_CHANCE = 0.05;
 const DUPLICATE_CHANCE = 0.05;
 /** Whoever replays sends one of the last so many again, so often. */
-const KEPT = 100;
+const KEPT = 400;
 const REPLAY_INTERVAL_MS = 10;
 
 type Socket = {process: SimulatedProcess; onDatagram: (datagram: Uint8Array, from: Endpoint) => void};
