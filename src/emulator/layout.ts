@@ -46,8 +46,8 @@ export const COUNT_AT = 0x838;
  * and a fetch cache {i64 tag, i32: offset of the decoded page, i32: unused}. An empty entry's tag is -1, which no page has.
  */
 export const TLB_ENTRY_BYTES = 16;
-export const TLB_ENTRIES = 1024;
-export const TLB_SHIFT = 14;
+export const TLB_ENTRIES = 4096;
+export const TLB_SHIFT = 16;
 export const TLB_BYTES = 1 << TLB_SHIFT;
 export const TLB_READ = 0;
 export const TLB_WRITE = TLB_BYTES;
@@ -77,7 +77,7 @@ export const SLOTS_PER_PAGE = PAGE_BYTES / 2;
 export const ENTRIES = (SLOTS_PER_PAGE + 2) * SLOT_BYTES;
 export const ENTRY_BYTES = 4;
 export const DECODED_PAGE_BYTES = ENTRIES + SLOTS_PER_PAGE * ENTRY_BYTES;
-export const DECODED_PAGES = 3072;
+export const DECODED_PAGES = 8192;
 export const DECODED = align(CACHES_END, 0x10000);
 const DECODED_END = DECODED + DECODED_PAGES * DECODED_PAGE_BYTES;
 

@@ -77,7 +77,7 @@ export class Mmu {
     const {i32} = this.#registers;
     const entry = i32[layout.FETCH_CACHE / 4] + ((low >>> 8) & ((layout.TLB_ENTRIES - 1) << 4));
     if (i32[entry >> 2] === (low & ~0xfff) && i32[(entry >> 2) + 1] === high) return i32[(entry >> 2) + 2];
-    if (this.#caches.full) this.flush();
+    if (this.#full) this.flush();
     const address = this.#translate(low, high, 'fetch', this.#privilege);
     if (address < 0) return address;
     if (!this.#ram.contains(address, 2) || !this.#pmp.allows(address, 2, 'fetch', this.#privilege)) return FAULT.access;
@@ -153,6 +153,10 @@ export class Mmu {
     this.removals += 1;
   }
 
+  get #full(): boolean {
+    return this.#caches.full || this.#tables.full;
+  }
+
   get #privilege(): number {
     return this.#registers.low('privilege');
   }
@@ -225,7 +229,7 @@ export class Mmu {
     const page = offset >>> 12;
     if (!this.#pmp.uniform(layout.RAM_BASE + page * PAGE_BYTES)) return;
     // A flush between walk and fill would take the watch from the tables that were walked.
-    if (this.#caches.full) {
+    if (this.#full) {
       this.flush();
       return;
     }

@@ -20,6 +20,8 @@ export const ROOT = -2;
 export const RAM_PAGE = layout.RAM_BASE / PAGE_BYTES;
 /** A table written in more entries at once is not looked at entry by entry. */
 const ENTRIES_LIMIT = 16;
+/** Pages that were watched since the last flush, some of them several times. */
+const PAGES_LIMIT = 65_536;
 
 /**
  * What a write to tables means for who runs: nothing; that code of the present mode may be mapped otherwise; that the page that runs
@@ -45,6 +47,11 @@ export class TableWatch {
     this.#base = new Float64Array(ram.pageCount);
     this.#parent = new Int32Array(ram.pageCount);
     this.#set = new Uint8Array(ram.pageCount);
+  }
+
+  /** The list of pages must not grow for ever: a flush empties it. */
+  get full(): boolean {
+    return this.#pages.length >= PAGES_LIMIT;
   }
 
   /** From now on writes to this page are seen: a table of this level, which maps this virtual page among others. */

@@ -7,9 +7,13 @@ import {PAGE_BYTES} from '../paged-memory.ts';
 import type {Registers} from './registers.ts';
 import {SlowPages} from './slow-pages.ts';
 
-/** Fills between two flushes: it bounds the lists of pages. */
-const FILLED_LIMIT = 65_536;
+/** Entries that are emptied together: a process that runs for moments fills few of a set's. */
+const GROUP_SHIFT = 10;
+const GROUP_BYTES = 1 << GROUP_SHIFT;
+const GROUPS_PER_SET = layout.CACHE_SET_BYTES >> GROUP_SHIFT;
 const CACHES_PER_SET = layout.CACHE_SET_BYTES / layout.TLB_BYTES;
+/** Pages that were cached for writing since the last flush, some of them several times. */
+const CACHED_LIMIT = 65_536;
 /** Those of the data caches that are for writing. */
 const WRITE_CACHES = [1, 3, 5];
 /** In a set, behind the data caches. */
@@ -23,12 +27,12 @@ export const ALL_SETS = 0xff;
 export class TranslationCaches {
   readonly #registers: Registers;
   readonly #ram: Ram;
-  /** By set, the first being M mode's: physical page number of its root table; when it was entered last; bit n for its nth cache, if that was filled. */
+  /** By set, the first being M mode's: physical page number of its root table; when it was entered last. */
   readonly #roots = new Float64Array(layout.CACHE_SETS).fill(FREE);
   readonly #entered = new Float64Array(layout.CACHE_SETS);
-  readonly #filled = new Uint8Array(layout.CACHE_SETS);
+  /** A bit for each group of entries: all others are empty. */
+  readonly #filled = new Int32Array((layout.CACHE_SETS * GROUPS_PER_SET) / 32).fill(-1);
   #entries = 0;
-  #filledCount = 0;
   /** By page of RAM that is `cached`: the word of the entry that holds it for writing, or SEVERAL. */
   readonly #cachedAt: Int32Array;
   #cachedPages: number[] = [];
@@ -41,12 +45,12 @@ export class TranslationCaches {
     this.#ram = ram;
     this.slowPages = new SlowPages(registers);
     this.#cachedAt = new Int32Array(ram.pageCount);
-    const end = layout.CACHE_SETS_START + layout.CACHE_SETS * layout.CACHE_SET_BYTES;
-    registers.bytes.fill(0xff, layout.CACHE_SETS_START, end);
+    this.#empty(0);
+    this.#empty(1);
   }
 
   get full(): boolean {
-    return this.#filledCount >= FILLED_LIMIT;
+    return this.#cachedPages.length >= CACHED_LIMIT;
   }
 
   /** Makes the set of the address space of this root the present one: its own, or that of the space left longest ago. */
@@ -77,9 +81,8 @@ export class TranslationCaches {
   fill(entry: number, low: number, high: number, value: number): void {
     const {i32} = this.#registers;
     const word = entry >> 2;
-    const cache = (entry - layout.CACHE_SETS_START) >>> layout.TLB_SHIFT;
-    this.#filledCount += 1;
-    this.#filled[cache >> 3] |= 1 << (cache & 7);
+    const group = (entry - layout.CACHE_SETS_START) >>> GROUP_SHIFT;
+    this.#filled[group >>> 5] |= 1 << (group & 31);
     i32[word] = low & ~0xfff;
     i32[word + 1] = high;
     i32[word + 2] = value;
@@ -107,9 +110,10 @@ export class TranslationCaches {
     this.slowPages.remove(low);
     const line = (low >>> 8) & ((layout.TLB_ENTRIES - 1) << 4);
     for (let n = first; n <= last; n += 1) {
-      for (let filled = this.#filled[n], cache = 0; filled !== 0; filled >>>= 1, cache += 1) {
-        if ((filled & 1) === 0) continue;
-        const word = (layout.cacheSet(n) + cache * layout.TLB_BYTES + line) >> 2;
+      for (let cache = 0; cache < CACHES_PER_SET; cache += 1) {
+        const entry = layout.cacheSet(n) + cache * layout.TLB_BYTES + line;
+        if (!this.#isFilled((entry - layout.CACHE_SETS_START) >>> GROUP_SHIFT)) continue;
+        const word = entry >> 2;
         if (i32[word] === low && i32[word + 1] === high) this.#clear(word);
       }
     }
@@ -142,19 +146,22 @@ export class TranslationCaches {
   /** Forgets every translation. */
   flush(): void {
     for (let set = 0; set < layout.CACHE_SETS; set += 1) this.#empty(set);
-    this.#filledCount = 0;
     for (const page of this.#cachedPages) this.#ram.flags[page] &= ~PAGE.cached;
     this.#cachedPages = [];
   }
 
   #empty(set: number): void {
     this.slowPages.clear();
-    for (let cache = 0; cache < CACHES_PER_SET; cache += 1) {
-      if (((this.#filled[set] >>> cache) & 1) === 0) continue;
-      const start = layout.cacheSet(set) + cache * layout.TLB_BYTES;
-      this.#registers.bytes.fill(0xff, start, start + layout.TLB_BYTES);
+    for (let group = set * GROUPS_PER_SET; group < (set + 1) * GROUPS_PER_SET; group += 1) {
+      if (!this.#isFilled(group)) continue;
+      const start = layout.CACHE_SETS_START + group * GROUP_BYTES;
+      this.#registers.bytes.fill(0xff, start, start + GROUP_BYTES);
     }
-    this.#filled[set] = 0;
+    this.#filled.fill(0, (set * GROUPS_PER_SET) >> 5, ((set + 1) * GROUPS_PER_SET) >> 5);
+  }
+
+  #isFilled(group: number): boolean {
+    return ((this.#filled[group >>> 5] >>> (group & 31)) & 1) !== 0;
   }
 
   #clear(word: number): void {
@@ -163,14 +170,17 @@ export class TranslationCaches {
     i32[word + 1] = -1;
   }
 
-  /** Calls with the word of each entry of those caches of all sets that have been filled. */
+  /** Calls with the word of each entry of those caches of all sets, but for groups that are empty. */
   #eachEntry(caches: readonly number[], visit: (word: number) => void): void {
     for (let set = 0; set < layout.CACHE_SETS; set += 1) {
       for (const cache of caches) {
-        if (((this.#filled[set] >>> cache) & 1) === 0) continue;
-        const start = (layout.cacheSet(set) + cache * layout.TLB_BYTES) >> 2;
-        const end = start + (layout.TLB_BYTES >> 2);
-        for (let word = start; word < end; word += layout.TLB_ENTRY_BYTES >> 2) visit(word);
+        const first = (layout.cacheSet(set) + cache * layout.TLB_BYTES - layout.CACHE_SETS_START) >>> GROUP_SHIFT;
+        for (let group = first; group < first + (layout.TLB_BYTES >> GROUP_SHIFT); group += 1) {
+          if (!this.#isFilled(group)) continue;
+          const start = (layout.CACHE_SETS_START + group * GROUP_BYTES) >> 2;
+          const end = start + (GROUP_BYTES >> 2);
+          for (let word = start; word < end; word += layout.TLB_ENTRY_BYTES >> 2) visit(word);
+        }
       }
     }
   }
