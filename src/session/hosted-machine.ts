@@ -12,13 +12,13 @@ import {setWasmFlags} from '../host/wasm-flags.ts';
 import type {Work} from './translation-worker.ts';
 
 /**
- * A place is translated when the interpreter has spent some 400,000 steps from there to the next one, which takes 1 or 2 ms. Generating, compiling and
+ * A place is translated when the interpreter has spent some 250,000 steps from there to the next one, which takes about a millisecond. Generating, compiling and
  * optimising a region costs some ten milliseconds of CPU time, most of them in other threads.
  */
 const PERIOD = 509;
-const THRESHOLD = 800;
+const THRESHOLD = 500;
 /** Steps between two looks at the worker: a replay's slices may be long. */
-const SERVE_STEPS = 4_000_000n;
+const SERVE_STEPS = 1_000_000n;
 /** Regions in one module. */
 const BATCH = 16;
 /** Modules under way: few, so that what has become hot since is not behind what was hot once. */
