@@ -70,7 +70,8 @@ const CACHES_END = cacheSet(CACHE_SETS);
 /**
  * Decoded pages: a slot of 8 bytes for each halfword of a page of code {u32 instruction word of the interpreter, i32 immediate},
  * and two slots behind them, where running off the page's end is noticed. Then an i32 for each halfword, at half a slot's
- * distance: the table index of the translated code that starts there; or, not above 0, how often the interpreter has come here.
+ * distance: the table index of the translated code that starts there; or, not above 0, minus
+ * how often the interpreter has counted the place.
  */
 export const SLOT_BYTES = 8;
 export const SLOTS_PER_PAGE = PAGE_BYTES / 2;

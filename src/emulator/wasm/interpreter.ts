@@ -68,7 +68,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
 
   /**
    * reload: go on from what the slow path left in memory. redirect: go on at local `pc`, on whatever page. head: go on at `slot`,
-   * in translated code if there is some. next: go on at `slot`.
+   * a place that may start translated code. next: go on at `slot`.
    */
   lowerRun(): void {
     const {code} = this;
