@@ -335,6 +335,7 @@ export class Hart implements RamObserver {
 
   #refetch(): number {
     const {i32} = this.registers;
+    const {flushes} = this.#mmu;
     const low = i32[layout.PC / 4];
     const half = this.#mmu.fetchHalfword(low, i32[layout.PC / 4 + 1]);
     if (half < 0) return this.#fetchFault(half, low, i32[layout.PC / 4 + 1]);
@@ -344,6 +345,8 @@ export class Hart implements RamObserver {
       next = this.#mmu.fetchHalfword(nextLow, nextHigh);
       if (next < 0) return this.#fetchFault(next, nextLow, nextHigh);
     }
+    // The page that runs was forgotten, too, and may be decoded elsewhere now: the step is made from there.
+    if (flushes !== this.#mmu.flushes) return this.#undo();
     this.#code.encode(layout.REFETCH_SLOT, half, next);
     return 0;
   }
