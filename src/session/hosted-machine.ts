@@ -6,6 +6,7 @@ import type {CompiledTranslation} from '../emulator/hart/translations.ts';
 import {Machine} from '../emulator/machine.ts';
 import type {Stop} from '../emulator/machine-interface.ts';
 import type {TranslationRequest} from '../emulator/wasm/translate.ts';
+import {lowerV8Threads} from '../host/background-threads.ts';
 import {CompileClient, CompileThread} from '../host/compile-worker.ts';
 import {fusesMultiplyAdd} from '../host/fused-multiply-add.ts';
 import {setWasmFlags} from '../host/wasm-flags.ts';
@@ -75,8 +76,11 @@ export class HostedMachine extends Machine {
   }
 
   static #translationThread(): CompileThread {
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    HostedMachine.#thread ??= new CompileThread(new URL(`./translation-worker.${extension}`, import.meta.url));
+    if (HostedMachine.#thread === undefined) {
+      lowerV8Threads();
+      const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+      HostedMachine.#thread = new CompileThread(new URL(`./translation-worker.${extension}`, import.meta.url));
+    }
     return HostedMachine.#thread;
   }
 }

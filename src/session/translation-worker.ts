@@ -5,8 +5,11 @@ import {setFlagsFromString} from 'node:v8';
 import {type MessagePort, parentPort} from 'node:worker_threads';
 import {type TranslationRequest, translate} from '../emulator/wasm/translate.ts';
 import type {HostArithmetic} from '../emulator/wasm/translated-code.ts';
+import {lowerThisThread} from '../host/background-threads.ts';
 
 export type Work = {requests: readonly TranslationRequest[]; arithmetic: HostArithmetic};
+
+lowerThisThread();
 
 parentPort?.on('message', (port: MessagePort) => {
   port.on('message', ({requests, arithmetic}: Work) => {
