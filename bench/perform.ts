@@ -3,7 +3,7 @@
 
 import {randomBytes} from 'node:crypto';
 import {statSync} from 'node:fs';
-import {findGuest, type ReadGuest} from '../src/guests/manifest.ts';
+import {findGuest, type ResolvedGuest} from '../src/guests/manifest.ts';
 import {HOST_CLOCK} from '../src/host/monotonic-clock.ts';
 import {nodeWorld} from '../src/replication/node-world.ts';
 import {runRecording} from '../src/replication/run-recording.ts';
@@ -207,7 +207,7 @@ async function runReplay({logPath, marks: wanted}: Extract<Job, {mode: 'replay'}
   return {marks, console: ''};
 }
 
-async function resolve(spec: GuestSpec): Promise<ReadGuest & {memory: WebAssembly.Memory | undefined}> {
+async function resolve(spec: GuestSpec): Promise<ResolvedGuest & {memory: WebAssembly.Memory | undefined}> {
   const {image, append, initrdPath} = spec;
   const found = await findGuest(image, {append, initrdPath});
   const [guest, memory] = await Promise.all([found.read(), earlyMemory(found)]);

@@ -8,7 +8,7 @@ import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {BootImages} from '../emulator/config.ts';
 import {FtvmError} from '../errors.ts';
-import {type ImageFile, ImageReader} from '../host/image-file.ts';
+import {type ImageFile, readImageFile} from '../host/image-file.ts';
 import {builtGuestsFolder} from './cache.ts';
 import {type Artefact, type GuestManifest, readManifest} from './guest-manifest.ts';
 
@@ -67,13 +67,10 @@ type BuiltInGuest = {
   commandLine?: string;
 };
 
-/** A guest whose files are read; `digests` rejects when a guest's file is not what its manifest says. */
-export type ReadGuest = Omit<ResolvedGuest, 'digests'> & {digests: Promise<ByRole<Uint8Array>>};
-
 /** A guest whose files have not been read yet. */
 type FoundGuest = Omit<ResolvedGuest, 'images' | 'digests'> & {
   /** The reads begin before it returns. */
-  read(reader: ImageReader): Promise<ByRole<ImageFile>>;
+  read(): Promise<ByRole<ImageFile>>;
 };
 
 /**
@@ -81,29 +78,23 @@ type FoundGuest = Omit<ResolvedGuest, 'images' | 'digests'> & {
  * is neither, `corrupt` when a guest's file is not what its manifest says, `usage` for overrides that make no sense.
  */
 export async function resolveGuest(nameOrPath: string, overrides: GuestOverrides = {}): Promise<ResolvedGuest> {
-  const guest = await (await findGuest(nameOrPath, overrides)).read();
-  return {...guest, digests: await guest.digests};
+  return (await findGuest(nameOrPath, overrides)).read();
 }
 
 /**
- * As `resolveGuest`, but the images are read only by `read`, whose reads have begun when it returns its promise, and hashed while the
- * caller goes on: whoever has something else to do meanwhile may do it.
+ * As `resolveGuest`, but the images are read only by `read`, whose reads have begun when it returns its promise: whoever has something else
+ * to do meanwhile may do it.
  */
 export async function findGuest(
   nameOrPath: string,
   overrides: GuestOverrides = {},
-): Promise<Omit<ResolvedGuest, 'images' | 'digests'> & {read(): Promise<ReadGuest>}> {
+): Promise<Omit<ResolvedGuest, 'images' | 'digests'> & {read(): Promise<ResolvedGuest>}> {
   const {read, ...guest} = await find(nameOrPath, overrides);
   return {
     ...guest,
     async read() {
-      const reader = new ImageReader();
-      const closed = <T>(result: Promise<T>): Promise<T> => result.finally(() => reader.close());
-      const files = await read(reader).catch((error: unknown) => closed(Promise.reject(error)));
-      const digests = closed(digestsOf(files));
-      // Whoever boots the images will hear of it, but perhaps does not listen yet.
-      digests.catch(() => {});
-      return {...guest, images: imagesOf(files), digests};
+      const files = await read();
+      return {...guest, images: each(files, ({bytes}) => bytes), digests: each(files, ({sha256}) => sha256)};
     },
   };
 }
@@ -159,9 +150,7 @@ function findBuiltIn(guest: BuiltInGuest, overrides: GuestOverrides): FoundGuest
     name: guest.name,
     boot: 'elf',
     paths: {kernel: join(builtInFolder(), guest.file)},
-    read: async (reader) => ({
-      kernel: await readArtefact(reader, builtInFolder(), artefact, 'Install ftvm again.'),
-    }),
+    read: async () => ({kernel: await readArtefact(builtInFolder(), artefact, 'Install ftvm again.')}),
     commandLine: joinCommandLine(guest.commandLine, overrides.append),
     ramBytes: guest.ramBytes ?? DEFAULT_ELF_RAM_BYTES,
   };
@@ -169,8 +158,8 @@ function findBuiltIn(guest: BuiltInGuest, overrides: GuestOverrides): FoundGuest
 
 function findBuilt(manifest: GuestManifest, folder: string, overrides: GuestOverrides): FoundGuest {
   const hint = 'Build it again: ftvm guest build debian --force, with the same packages and name.';
-  const load = (reader: ImageReader, artefact: Artefact, override: string | undefined) =>
-    override === undefined ? readArtefact(reader, folder, artefact, hint) : readImage(reader, override);
+  const load = (artefact: Artefact, override: string | undefined) =>
+    override === undefined ? readArtefact(folder, artefact, hint) : readImage(override);
   const {firmwarePath, initrdPath} = overrides;
   return {
     name: manifest.name,
@@ -180,11 +169,11 @@ function findBuilt(manifest: GuestManifest, folder: string, overrides: GuestOver
       firmware: firmwarePath ?? join(folder, manifest.firmware.file),
       initrd: initrdPath ?? join(folder, manifest.initrd.file),
     },
-    async read(reader) {
+    async read() {
       const [kernel, firmware, initrd] = await Promise.all([
-        load(reader, manifest.kernel, undefined),
-        load(reader, manifest.firmware, firmwarePath),
-        load(reader, manifest.initrd, initrdPath),
+        load(manifest.kernel, undefined),
+        load(manifest.firmware, firmwarePath),
+        load(manifest.initrd, initrdPath),
       ]);
       return {kernel, firmware, initrd};
     },
@@ -206,11 +195,11 @@ function findFile(path: string, overrides: GuestOverrides): FoundGuest {
       ...(firmwarePath === undefined ? {} : {firmware: firmwarePath}),
       ...(initrdPath === undefined ? {} : {initrd: initrdPath}),
     },
-    async read(reader) {
+    async read() {
       const [kernel, firmware, initrd] = await Promise.all([
-        readImage(reader, path),
-        firmwarePath === undefined ? undefined : readImage(reader, firmwarePath),
-        initrdPath === undefined ? undefined : readImage(reader, initrdPath),
+        readImage(path),
+        firmwarePath === undefined ? undefined : readImage(firmwarePath),
+        initrdPath === undefined ? undefined : readImage(initrdPath),
       ]);
       return {kernel, ...(firmware && {firmware}), ...(initrd && {initrd})};
     },
@@ -231,42 +220,29 @@ function refuseLinuxOptions(name: string, {firmwarePath, initrdPath}: GuestOverr
   });
 }
 
-function imagesOf({kernel, firmware, initrd}: ByRole<ImageFile>): BootImages {
+function each<T, U>({kernel, firmware, initrd}: ByRole<T>, of: (one: T) => U): ByRole<U> {
   return {
-    kernel: kernel.bytes,
-    ...(firmware && {firmware: firmware.bytes}),
-    ...(initrd && {initrd: initrd.bytes}),
+    kernel: of(kernel),
+    ...(firmware !== undefined && {firmware: of(firmware)}),
+    ...(initrd !== undefined && {initrd: of(initrd)}),
   };
 }
 
-async function digestsOf(files: ByRole<ImageFile>): Promise<ByRole<Uint8Array>> {
-  const [kernel, firmware, initrd] = await Promise.all([
-    files.kernel.sha256,
-    files.firmware?.sha256,
-    files.initrd?.sha256,
-  ]);
-  return {kernel, ...(firmware && {firmware}), ...(initrd && {initrd})};
-}
-
-/** A file of a guest's own: `sha256` rejects when it is not the manifest's. */
-async function readArtefact(reader: ImageReader, folder: string, artefact: Artefact, hint: string): Promise<ImageFile> {
+/** A file of a guest's own, which must be the manifest's. */
+async function readArtefact(folder: string, artefact: Artefact, hint: string): Promise<ImageFile> {
   const path = join(folder, artefact.file);
-  const {bytes, sha256} = await readImage(reader, path);
-  const believed = sha256.then((digest) => {
-    const actual = Buffer.from(digest).toString('hex');
-    if (actual === artefact.sha256) return digest;
-    throw new FtvmError('corrupt', `${path}: digest expected ${artefact.sha256}, got ${actual}`, {
-      hint,
-      details: {path, expected: artefact.sha256, actual},
-    });
+  const image = await readImage(path);
+  const actual = Buffer.from(image.sha256).toString('hex');
+  if (actual === artefact.sha256) return image;
+  throw new FtvmError('corrupt', `${path}: digest expected ${artefact.sha256}, got ${actual}`, {
+    hint,
+    details: {path, expected: artefact.sha256, actual},
   });
-  believed.catch(() => {});
-  return {bytes, sha256: believed};
 }
 
-async function readImage(reader: ImageReader, path: string): Promise<ImageFile> {
+async function readImage(path: string): Promise<ImageFile> {
   try {
-    return await reader.read(path);
+    return await readImageFile(path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const reason =

@@ -7,7 +7,7 @@ import type {BootImages} from '../emulator/config.ts';
 import {FtvmError} from '../errors.ts';
 import {DiskImage} from '../host/disk-image.ts';
 import {withFileErrors} from '../host/file-error.ts';
-import {ImageReader} from '../host/image-file.ts';
+import {readImageFile} from '../host/image-file.ts';
 import type {Artefact, BaseDisk, LogHeader} from '../logformat/record.ts';
 import {hex} from './divergence.ts';
 
@@ -31,21 +31,15 @@ export async function loadArtefacts(
 ): Promise<Artefacts> {
   const paths = options.paths ?? {};
   const images: Partial<Record<Artefact['role'], Uint8Array>> = {};
-  const reader = new ImageReader();
-  try {
-    const reads = header.artefacts.map(async (artefact) => {
-      const {role} = artefact;
-      const path = paths[role] ?? found(artefact.pathHint, options.logPath);
-      const {bytes, sha256} = await withFileErrors({doing: `read the ${role}`, path}, () => reader.read(path));
-      const actual = await sha256;
-      const sizeBytes = bytes.length;
-      compare({what: `the ${role}`, path, expected: artefact, actual, sizeBytes, option: OPTION[role]});
-      images[role] = bytes;
-    });
-    await Promise.all(reads);
-  } finally {
-    reader.close();
-  }
+  const reads = header.artefacts.map(async (artefact) => {
+    const {role} = artefact;
+    const path = paths[role] ?? found(artefact.pathHint, options.logPath);
+    const {bytes, sha256} = await withFileErrors({doing: `read the ${role}`, path}, () => readImageFile(path));
+    const sizeBytes = bytes.length;
+    compare({what: `the ${role}`, path, expected: artefact, actual: sha256, sizeBytes, option: OPTION[role]});
+    images[role] = bytes;
+  });
+  await Promise.all(reads);
   if (images.kernel === undefined)
     throw new FtvmError('corrupt', 'the log names no kernel', {hint: 'Its header is not complete.'});
   const disks: DiskImage[] = [];

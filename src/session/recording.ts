@@ -31,8 +31,8 @@ export type RecordOptions = {
   overwrite: boolean;
   boot: 'elf' | 'linux';
   images: BootImages;
-  /** Their SHA-256, when it is known; it rejects when an image is not what it should be. */
-  digests: Promise<ByRole<Uint8Array>>;
+  /** Their SHA-256. */
+  digests: ByRole<Uint8Array>;
   /** Made ready by earlyMemory for this much RAM; without it the machine has its own. */
   memory?: WebAssembly.Memory | undefined;
   /** Where the images came from. */
@@ -59,12 +59,12 @@ const STEPS_PER_TICK = 40;
 
 /**
  * Prepares the machine and its log; the guest's first step is `run`'s. Throws FtvmError for whatever cannot be opened or started, and then
- * there is no log. The machine is built while its images may still be hashed.
+ * there is no log.
  */
 export async function startRecording(options: RecordOptions): Promise<Primary> {
   const disks = options.disks.map((path) => DiskImage.open(path));
   const config = configOf(options, disks);
-  const machine = await buildMachine(options, {config, disks});
+  const machine = new HostedMachine(config, options.images, disks, options.memory);
   const header = await describe(options, {config, disks});
   const file = await LogFileWriter.create(options.logPath, {overwrite: options.overwrite});
   const {console, followers, durable} = options;
@@ -122,25 +122,11 @@ function configOf(options: RecordOptions, disks: readonly DiskImage[]): MachineC
   };
 }
 
-async function buildMachine(
-  options: RecordOptions,
-  {config, disks}: {config: MachineConfig; disks: readonly DiskImage[]},
-): Promise<HostedMachine> {
-  try {
-    return new HostedMachine(config, options.images, disks, options.memory);
-  } catch (error) {
-    // Of a damaged image it is more to say that it is damaged than why the machine cannot start it.
-    await options.digests;
-    throw error;
-  }
-}
-
 async function describe(
   options: RecordOptions,
   {config, disks}: {config: MachineConfig; disks: readonly DiskImage[]},
 ): Promise<LogHeader> {
-  const {images, paths} = options;
-  const digests = await options.digests;
+  const {images, paths, digests} = options;
   const artefacts: Artefact[] = [];
   for (const role of ['kernel', 'firmware', 'initrd'] as const) {
     const bytes = images[role];

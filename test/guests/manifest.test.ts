@@ -8,7 +8,7 @@ import {join} from 'node:path';
 import {type ErrorCode, EXIT_CODES, FtvmError} from '../../src/errors.ts';
 import {builtGuestsFolder, cacheFolder} from '../../src/guests/cache.ts';
 import {type GuestManifest, MANIFEST_FORMAT} from '../../src/guests/guest-manifest.ts';
-import {findGuest, listGuests, resolveGuest} from '../../src/guests/manifest.ts';
+import {listGuests, resolveGuest} from '../../src/guests/manifest.ts';
 import {readManifest} from '../support/fixture-guests.ts';
 import {runFtvm} from '../support/ftvm.ts';
 
@@ -116,10 +116,6 @@ describe('guests by name or path', () => {
     const guestFolder = placeGuest('mine');
     writeFileSync(join(guestFolder, 'initrd.cpio'), 'the inxtrd');
     await rejectsWith('corrupt', resolveGuest('mine'), /initrd\.cpio: digest expected [0-9a-f]{64}, got/);
-    // The images are there before it is known.
-    const {images, digests} = await (await findGuest('mine')).read();
-    assert.equal(Buffer.from(images.initrd!).toString(), 'the inxtrd');
-    await rejectsWith('corrupt', digests, /initrd\.cpio: digest expected/);
     rmSync(join(guestFolder, 'initrd.cpio'));
     await rejectsWith('fileSystem', resolveGuest('mine'), /initrd\.cpio: no such file/);
     for (const text of ['', '{', '[]', 'null', '{"format":1}', `{"format":${MANIFEST_FORMAT},"name":1}`]) {
