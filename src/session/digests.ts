@@ -9,7 +9,6 @@ import {PAGE_BYTES, type PagedMemory} from '../emulator/paged-memory.ts';
 import {DirtyPages} from './dirty-pages.ts';
 
 export const DIGEST_BYTES = 16;
-const WORDS = DIGEST_BYTES / 4;
 const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
 
 /**
@@ -60,11 +59,14 @@ class MemoryDigest {
   readonly #memory: PagedMemory;
   readonly #written: {take(): number[]};
   readonly #hasher: IHasher;
-  readonly #sum = new Uint32Array(WORDS);
-  #pages = new Map<number, Uint32Array>();
+  readonly #sum = new Uint8Array(DIGEST_BYTES);
+  /** Digests of pages. */
+  #pages = new Map<number, Uint8Array>();
   /** No page has been read yet: nothing but the first digest needs them, and most are written until then. */
   #isUnread = true;
-  readonly #index = new Uint32Array(1);
+  /** What a page's digest is of: its index, and the page. */
+  readonly #hashed = new Uint8Array(4 + PAGE_BYTES);
+  readonly #index = new Uint32Array(this.#hashed.buffer, 0, 1);
 
   constructor(dirty: DirtyPages, hasher: IHasher) {
     this.#memory = dirty.memory;
@@ -73,7 +75,7 @@ class MemoryDigest {
   }
 
   get bytes(): Uint8Array {
-    return new Uint8Array(this.#sum.buffer);
+    return this.#sum;
   }
 
   update(): void {
@@ -97,14 +99,14 @@ class MemoryDigest {
       return;
     }
     this.#index[0] = index;
-    const digest = this.#hasher.init().update(new Uint8Array(this.#index.buffer)).update(page).digest('binary');
-    const words = new Uint32Array(digest.slice().buffer);
-    this.#pages.set(index, words);
-    this.#toggle(words);
+    this.#hashed.set(page, 4);
+    const digest = this.#hasher.init().update(this.#hashed).digest('binary');
+    this.#pages.set(index, digest);
+    this.#toggle(digest);
   }
 
-  #toggle(words: Uint32Array): void {
-    for (let n = 0; n < WORDS; n += 1) this.#sum[n] ^= words[n];
+  #toggle(digest: Uint8Array): void {
+    for (let n = 0; n < DIGEST_BYTES; n += 1) this.#sum[n] ^= digest[n];
   }
 }
 
