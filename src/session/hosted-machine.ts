@@ -13,11 +13,11 @@ import {setWasmFlags} from '../host/wasm-flags.ts';
 import type {Work} from './translation-worker.ts';
 
 /**
- * A place is translated when the interpreter has spent some 250,000 steps from there to the next one, which takes about a millisecond. Generating, compiling and
+ * A place is translated when the interpreter has spent some 500,000 steps from there to the next one, which takes more than a millisecond. Generating, compiling and
  * optimising a region costs some ten milliseconds of CPU time, most of them in other threads.
  */
 const PERIOD = 509;
-const THRESHOLD = 500;
+const THRESHOLD = 1000;
 /** Steps between two looks at the worker: a replay's slices may be long. */
 const SERVE_STEPS = 1_000_000n;
 /** Regions in one module. */
@@ -40,6 +40,8 @@ export class HostedMachine extends Machine {
     memory?: WebAssembly.Memory,
   ) {
     super(config, images, disks, HostedMachine.#engine(), memory);
+    // It loads its program during the guest's first steps: what a boot does first is hot at once.
+    if (this.translations !== undefined) HostedMachine.#translationThread();
   }
 
   override runUntil(position: bigint): Stop {
@@ -69,8 +71,6 @@ export class HostedMachine extends Machine {
   static #engine(): Engine {
     setWasmFlags();
     if (process.env['FTVM_ENGINE'] === 'interpreter') return {kind: 'interpreter'};
-    // It loads its program meanwhile: what a boot does first is hot at once.
-    HostedMachine.#translationThread();
     const arithmetic = {fusesMultiplyAdd: fusesMultiplyAdd()};
     return {kind: 'translator', threshold: THRESHOLD, period: PERIOD, compiler: 'queue', arithmetic};
   }
