@@ -49,6 +49,11 @@ export class StateDigest {
     return hasher.digest('binary');
   }
 
+  /** Pages that were written and that no digest has read, as there was none; once there was one, 0. */
+  get unreadPages(): number {
+    return this.#memories.reduce((sum, memory) => sum + memory.unreadPages, 0);
+  }
+
   /** The next digest takes all pages anew: after a restore. */
   invalidate(): void {
     for (const memory of this.#memories) memory.invalidate();
@@ -76,6 +81,10 @@ class MemoryDigest {
 
   get bytes(): Uint8Array {
     return this.#sum;
+  }
+
+  get unreadPages(): number {
+    return this.#isUnread ? [...this.#memory.filled()].length : 0;
   }
 
   update(): void {

@@ -29,6 +29,10 @@ const FOLLOWED_FLUSH_INTERVAL_NS = 10_000_000n;
 /** Steps between two digests of the state, and time: a host that runs billions of steps a second need not write ten of them. */
 const DIGEST_INTERVAL_STEPS = 1n << 28n;
 const DIGEST_INTERVAL_NS = 200_000_000n;
+/** Of all time, digests take one part in so many at most: a guest that is recorded shall not be slower than one that is not. */
+const DIGEST_SHARE = 100n;
+/** A first guess of what a page's digest takes. */
+const PAGE_DIGEST_NS = 1500n;
 /** Frames waiting for the disk, beyond which the guest waits. */
 const QUEUE_LIMIT_BYTES = 16 << 20;
 
@@ -41,7 +45,7 @@ export class RecordJournal implements Journal {
   readonly #releasedThrough: () => bigint;
   readonly #following: () => boolean;
   #lastDigestAt: bigint;
-  #lastDigestNs: bigint;
+  #nextDigestNs: bigint;
   #lastOutputNs = 0n;
   #lastFlushNs: bigint;
   #lastTypedNs = -TYPING_NS;
@@ -69,8 +73,8 @@ export class RecordJournal implements Journal {
     this.#releasedThrough = parts.releasedThrough;
     this.#following = parts.following;
     this.#lastDigestAt = parts.position;
-    this.#lastDigestNs = parts.clock.nowNs();
-    this.#lastFlushNs = this.#lastDigestNs;
+    this.#lastFlushNs = parts.clock.nowNs();
+    this.#nextDigestNs = this.#digestDueNs(PAGE_DIGEST_NS * BigInt(parts.stateDigest.unreadPages));
     this.#outputRecords.push({record: parts.writer.lastOrdinal, through: parts.coveredThrough});
   }
 
@@ -89,7 +93,7 @@ export class RecordJournal implements Journal {
       turn.inputs.some((input) => input.kind === 'packet') || turn.outputs.some((output) => output.kind === 'packet');
     const nowNs = this.#clock.nowNs();
     const digestDue = machine.position - this.#lastDigestAt >= DIGEST_INTERVAL_STEPS;
-    if (digestDue && nowNs - this.#lastDigestNs >= DIGEST_INTERVAL_NS) this.#appendDigest(machine, nowNs);
+    if (digestDue && nowNs >= this.#nextDigestNs) this.#appendDigest(machine);
     if (turn.inputs.some((input) => input.kind === 'console')) this.#lastTypedNs = nowNs;
     const outputDue = !this.#outputDigest.empty && nowNs >= this.#outputDueNs(nowNs);
     if (outputDue || (urgent && !this.#outputDigest.empty)) this.#appendOutput(machine.position, nowNs);
@@ -119,7 +123,7 @@ export class RecordJournal implements Journal {
   /** A boundary that somebody will come back to: outputs that wait, a digest, the record; and everything goes to the log. */
   appendBoundary(machine: MachineInterface, record: Extract<LogRecord, {kind: 'end' | 'control'}>): void {
     if (!this.#outputDigest.empty) this.#appendOutput(machine.position, this.#clock.nowNs());
-    this.#appendDigest(machine, this.#clock.nowNs());
+    this.#appendDigest(machine);
     this.#append(record);
     this.flush();
   }
@@ -162,9 +166,16 @@ export class RecordJournal implements Journal {
     this.#lastOutputNs = nowNs;
   }
 
-  #appendDigest(machine: MachineInterface, nowNs: bigint): void {
-    this.#lastDigestNs = nowNs;
+  #appendDigest(machine: MachineInterface): void {
+    const fromNs = this.#clock.nowNs();
     this.#append({kind: 'digest', position: machine.position, digest: this.#stateDigest.compute()});
     this.#lastDigestAt = machine.position;
+    this.#nextDigestNs = this.#digestDueNs(this.#clock.nowNs() - fromNs);
+  }
+
+  /** When the next digest is due, after one that took so long. */
+  #digestDueNs(costNs: bigint): bigint {
+    const intervalNs = DIGEST_SHARE * costNs;
+    return this.#clock.nowNs() + (intervalNs > DIGEST_INTERVAL_NS ? intervalNs : DIGEST_INTERVAL_NS);
   }
 }

@@ -1,0 +1,65 @@
+// How often a recording's state is digested: by steps and by time, and never so often that the guest is slower for it.
+
+import assert from 'node:assert/strict';
+import type {MachineInterface} from '../../src/emulator/machine-interface.ts';
+import {LogWriter} from '../../src/logformat/log-writer.ts';
+import {startOfLineage} from '../../src/logformat/stream-point.ts';
+import {OutputDigest, StateDigest} from '../../src/session/digests.ts';
+import {RecordJournal} from '../../src/session/record-journal.ts';
+import {toyHeader} from '../simulation/toy-header.ts';
+import {ToyMachine} from '../simulation/toy-machine.ts';
+
+const SECOND_NS = 1_000_000_000n;
+/** More than lie between two digests. */
+const STEPS = 1n << 28n;
+
+describe('digests of a recording', () => {
+  for (const [costMs, unreadPages, expectedS] of [
+    [0, 0, [0.5, 1, 1.5, 2, 2.5]],
+    [1, 0, [0.5, 1, 1.5, 2, 2.5]],
+    [8, 0, [0.5, 1.5, 2.5]],
+    [30, 0, [0.5]],
+    // Two seconds' worth of pages that were there before.
+    [0, 13_334, [2.5]],
+  ] as const) {
+    it(`that take ${costMs} ms, of ${unreadPages} pages at first, are ${expectedS.length} in 2.5 s`, async () => {
+      assert.deepEqual(await digestsS({costMs, unreadPages}), expectedS);
+    });
+  }
+});
+
+/** When there were digests, in seconds, of a guest that runs for half a second at a time, a quarter of 2³⁰ steps each. */
+async function digestsS({costMs, unreadPages}: {costMs: number; unreadPages: number}): Promise<number[]> {
+  let nowNs = 0n;
+  let startNs = 0n;
+  const found: number[] = [];
+  const machine = new ToyMachine(1);
+  const stateDigest = await StateDigest.create(machine);
+  Object.defineProperty(stateDigest, 'unreadPages', {value: unreadPages});
+  stateDigest.compute = () => {
+    found.push(Number(startNs) / 1e9);
+    nowNs += BigInt(costMs * 1e6);
+    return new Uint8Array(16);
+  };
+  const header = toyHeader(1);
+  const writer = new LogWriter(startOfLineage(header.lineageId));
+  writer.append({kind: 'header', position: 0n, ...header});
+  const journal = new RecordJournal({
+    writer,
+    sink: {write: () => {}, queuedBytes: 0, drained: async () => {}},
+    clock: {nowNs: () => nowNs, wallNs: () => nowNs},
+    stateDigest,
+    outputDigest: await OutputDigest.create(),
+    releasedThrough: () => 0n,
+    position: 0n,
+    coveredThrough: 0n,
+    following: () => false,
+  });
+  for (let turn = 1n; turn <= 5n; turn += 1n) {
+    startNs = (turn * SECOND_NS) / 2n;
+    nowNs = startNs;
+    const standing = Object.create(machine, {position: {value: turn * STEPS}}) as MachineInterface;
+    journal.append(standing, {from: standing.position, inputs: [], outputs: [], stop: {kind: 'reached'}});
+  }
+  return found;
+}
