@@ -5,6 +5,7 @@ import {decode, INSTRUCTIONS} from '../isa/decoder.ts';
 import * as layout from '../layout.ts';
 import {PAGE, type Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
+import {operationOf} from '../wasm/operations.ts';
 import {OPERATION} from '../wasm/slot.ts';
 import {traitsOf} from '../wasm/traits.ts';
 import type {Pmp} from './pmp.ts';
@@ -87,7 +88,7 @@ export class CodeCache {
     const long = (half & 3) === 3;
     const straddles = long && offset % PAGE_BYTES === PAGE_BYTES - 2;
     if (straddles || !this.#pmp.uniform(layout.RAM_BASE + offset - (offset % PAGE_BYTES))) {
-      this.#i32[slot >> 2] = OPERATION.refetch | (long ? FOUR_BYTES : 0);
+      this.#i32[slot >> 2] = OPERATION.refetch;
     } else {
       this.encode(slot, half, long ? this.#ram.view.getUint16(offset + 2, true) : 0);
     }
@@ -95,8 +96,7 @@ export class CodeCache {
 
   /** The slot stands for this function of the table, which begins with the slot's instruction. */
   fillTranslated(slot: number, index: number): void {
-    const half = this.#ram.view.getUint16(this.#ramOffset(slot), true);
-    this.#i32[slot >> 2] = OPERATION.translated | ((half & 3) === 3 ? FOUR_BYTES : 0);
+    this.#i32[slot >> 2] = OPERATION.translated;
     this.#i32[(slot >> 2) + 1] = index;
   }
 
@@ -118,10 +118,9 @@ export class CodeCache {
 
   #learn(at: number, code: number): void {
     const {index, word, lengthBytes} = decode(code & 0xffff, code);
-    const long = lengthBytes === 4 ? FOUR_BYTES : 0;
     this.#known[at] = code;
     if (index < 0) {
-      this.#known[at + 1] = OPERATION.illegal | long;
+      this.#known[at + 1] = OPERATION.illegal;
       this.#known[at + 2] = word;
       return;
     }
@@ -130,7 +129,7 @@ export class CodeCache {
     const rd = (word >>> 7) & 31;
     const destination = rd === 0 && traits.writesInteger ? 32 : rd;
     const sources = (((word >>> 15) & 31) << 16) | (((word >>> 20) & 31) << 21) | ((word >>> 27) << 26);
-    this.#known[at + 1] = (OPERATION.firstInstruction + index) | (destination << 10) | sources | long;
+    this.#known[at + 1] = operationOf(index, lengthBytes) | (destination << 10) | sources;
     this.#known[at + 2] = format.immediate(word) - (traits.isBranch ? lengthBytes : 0);
   }
 
@@ -172,5 +171,3 @@ export class CodeCache {
     for (const sentinel of [end, end + layout.SLOT_BYTES]) this.#i32[sentinel >> 2] = OPERATION.pageEnd;
   }
 }
-
-const FOUR_BYTES = 1 << 31;

@@ -10,7 +10,7 @@ import {RV64I} from './rv64i.ts';
 import {RV64M} from './rv64m.ts';
 import {SYSTEM} from './system.ts';
 
-/** Every instruction of the machine; an index into it is the interpreter's operation number less its own operations. */
+/** Every instruction of the machine. */
 export const INSTRUCTIONS: readonly Instruction[] = [
   ...RV64I,
   ...RV64M,

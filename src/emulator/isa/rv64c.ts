@@ -1,6 +1,14 @@
 // The C extension (Unprivileged ISA, chapter 16): every 16-bit instruction stands for one 32-bit instruction, and is expanded
 // into it before decoding. RV64GC: C.FLWSP and its kin are RV32 only.
 
+/** Names of the instructions that halfwords stand for. */
+export const COMPRESSED: readonly string[] = [
+  ...['lui', 'addi', 'addiw', 'andi', 'slli', 'srli', 'srai'],
+  ...['add', 'sub', 'and', 'or', 'xor', 'addw', 'subw'],
+  ...['lw', 'ld', 'fld', 'sw', 'sd', 'fsd'],
+  ...['jal', 'jalr', 'beq', 'bne', 'ebreak'],
+];
+
 /** The word that does not decode to anything: what an illegal halfword expands to. */
 const ILLEGAL = 0;
 

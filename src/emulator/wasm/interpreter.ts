@@ -2,13 +2,13 @@
 // from a decoded slot at run time. It counts every step, stops exactly where LEFT says, and leaves everything that needs the
 // hart (translation misses, CSRs, traps) to imported slow paths. What it keeps in locals is written back before each of those.
 
-import {INSTRUCTIONS} from '../isa/decoder.ts';
 import type {GuestAccess, OperandName, SystemAction, ValueType} from '../isa/expression.ts';
 import type {Instruction} from '../isa/instruction.ts';
 import * as layout from '../layout.ts';
 import type {CodeWriter, Label} from './encoder.ts';
 import {LOADS, PAGE_MASK, STORES, sizeOf, typedAs} from './guest-access.ts';
 import {lowerStatements, type Push, type Target} from './lower.ts';
+import {INSTRUCTION_OPERATIONS} from './operations.ts';
 import {ACCESS_KINDS, OPERATION, OPERATION_MASK, SYSTEM_ACTIONS} from './slot.ts';
 import {SlotTarget} from './slot-target.ts';
 import {traitsOf} from './traits.ts';
@@ -49,6 +49,8 @@ export class InterpreterTarget extends SlotTarget implements Target {
   readonly #cold: ReadonlyMap<Instruction, number>;
   readonly #translator: (TranslatorOptions & {regionType: number}) | undefined;
   #instruction: Instruction | undefined;
+  /** From its start to where `slot` is. */
+  #passedBytes = 0;
   #reload: Label = {depth: 0};
   #redirect: Label = {depth: 0};
   #head: Label = {depth: 0};
@@ -217,8 +219,8 @@ export class InterpreterTarget extends SlotTarget implements Target {
   }
 
   /**
-   * Counts a step, takes the slot's word, and dispatches. The next slot is found by a branch: the host's CPU, which predicts it, need not have read this
-   * slot to begin with the next one. Operations that call functions are set aside: V8 then keeps the loop's
+   * Counts a step, takes the slot's word, and dispatches. Which slot is the next is known to the operation: the host's CPU, which predicts that, need not
+   * have read this slot to begin with the next one. Operations that call functions are set aside: V8 then keeps the loop's
    * locals in registers everywhere else.
    */
   #step(): void {
@@ -228,11 +230,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
       () => this.#stopOrTakeRefetched(),
       () => {
         code.localGet(RUN.left).i32Const(1).op('i32.sub').localSet(RUN.left);
-        code.localGet(RUN.slot).memory('i64.load').localTee(RUN.bits).op('i32.wrap_i64').i32Const(0).op('i32.lt_s');
-        code.if(
-          () => this.#moveSlot(2 * layout.SLOT_BYTES),
-          () => this.#moveSlot(layout.SLOT_BYTES),
-        );
+        code.localGet(RUN.slot).memory('i64.load').localSet(RUN.bits);
       },
     );
     code.localGet(RUN.bits).op('i32.wrap_i64').localSet(RUN.word);
@@ -247,10 +245,10 @@ export class InterpreterTarget extends SlotTarget implements Target {
               lower: () => this.#aside(() => this.#translated(regionType)),
             },
           ];
-    const instructions = INSTRUCTIONS.map((instruction, i): Body => {
-      const lower = () => this.#execute(instruction);
+    const instructions = INSTRUCTION_OPERATIONS.map(({operation, instruction, lengthBytes}): Body => {
+      const lower = () => this.#execute(instruction, lengthBytes);
       const isRare = traitsOf(instruction).isSystem || this.#cold.has(instruction);
-      return {operation: OPERATION.firstInstruction + i, isRare, lower};
+      return {operation, isRare, lower};
     });
     const bodies: Body[] = [
       {operation: OPERATION.undecoded, isRare: true, lower: () => this.#undecoded()},
@@ -276,11 +274,12 @@ export class InterpreterTarget extends SlotTarget implements Target {
       if (count === 0) {
         code.block((other) => {
           const table = Array.from(
-            {length: OPERATION.firstInstruction + INSTRUCTIONS.length},
+            {length: OPERATION.firstInstruction + INSTRUCTION_OPERATIONS.length},
             (_, n) => labels[n] ?? other,
           );
           code.localGet(RUN.word).i32Const(OPERATION_MASK).op('i32.and').branchTable(table, other);
         });
+        this.#passedBytes = 0;
         otherwise();
       } else {
         const {operation, lower} = bodies[count - 1];
@@ -288,6 +287,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
           labels[operation] = label;
           nest(count - 1);
         });
+        this.#passedBytes = 0;
         lower();
       }
       code.branch(this.#next);
@@ -302,7 +302,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
       .localGet(RUN.left)
       .op('i32.eqz')
       .if(() => {
-        this.#store64(layout.PC, () => this.operand('nextPc'));
+        this.#store64(layout.PC, () => this.operand('pc'));
         this.#store32(layout.LEFT, () => code.i32Const(0));
         code.return();
       });
@@ -310,15 +310,10 @@ export class InterpreterTarget extends SlotTarget implements Target {
     code.i32Const(0).memory('i64.load', layout.REFETCH_SLOT).localSet(RUN.bits);
   }
 
-  #moveSlot(distance: number): void {
-    this.code.localGet(RUN.slot).i32Const(distance).op('i32.add').localSet(RUN.slot);
-  }
-
   /** The slot was never used: decode it and look again. That is no step. */
   #undecoded(): void {
     const {code} = this;
     this.#uncount();
-    this.#moveSlot(-layout.SLOT_BYTES);
     code.localGet(RUN.slot).call(this.functionIndex('decode'));
   }
 
@@ -326,12 +321,11 @@ export class InterpreterTarget extends SlotTarget implements Target {
   #pageEnd(): void {
     const {code} = this;
     this.#uncount();
-    this.#moveSlot(-layout.SLOT_BYTES);
-    this.operand('nextPc');
+    this.operand('pc');
     code.localSet(RUN.pc).branch(this.#redirect);
   }
 
-  /** The slot's word has the instruction's length, so that the spilled PC is the instruction's own. The next turn of the loop takes what is fetched. */
+  /** The next turn of the loop takes what is fetched. */
   #refetch(): void {
     const {code} = this;
     this.spill();
@@ -340,9 +334,15 @@ export class InterpreterTarget extends SlotTarget implements Target {
     code.localGet(RUN.left).i32Const(-1).op('i32.xor').localSet(RUN.left);
   }
 
-  #execute(instruction: Instruction): void {
+  #execute(instruction: Instruction, lengthBytes: number): void {
     const {code} = this;
     this.#instruction = instruction;
+    this.#passedBytes = lengthBytes;
+    code
+      .localGet(RUN.slot)
+      .i32Const((lengthBytes / 2) * layout.SLOT_BYTES)
+      .op('i32.add')
+      .localSet(RUN.slot);
     this.#reserveLocals(instruction);
     const cold = this.#cold.get(instruction);
     if (cold === undefined) {
@@ -413,8 +413,7 @@ export class InterpreterTarget extends SlotTarget implements Target {
         return;
       case 'pc':
         this.operand('nextPc');
-        code.localGet(RUN.word).i32Const(31).op('i32.shr_u').i32Const(1).op('i32.shl').i32Const(2).op('i32.add');
-        code.op('i64.extend_i32_u').op('i64.sub');
+        if (this.#passedBytes > 0) code.i64Const(BigInt(this.#passedBytes)).op('i64.sub');
         return;
     }
   }

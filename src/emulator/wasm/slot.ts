@@ -6,8 +6,8 @@ import type {GuestAccess, SystemAction} from '../isa/expression.ts';
 /**
  * The interpreter word, the low half of a decoded slot; the immediate is the high half (a branch's is relative to the next
  * instruction, a system instruction's is the instruction itself, that of `translated` is the index of its function in the table).
- * | bits | 0–9 | 10–15 | 16–20 | 21–25 | 26–30 | 31 |
- * | | operation | rd (32: x0 as a destination) | rs1 | rs2 | rs3 | 4 bytes long |
+ * | bits | 0–9 | 10–15 | 16–20 | 21–25 | 26–30 |
+ * | | operation | rd (32: x0 as a destination) | rs1 | rs2 | rs3 |
  */
 export const OPERATION = {
   undecoded: 0,
