@@ -17,6 +17,9 @@ describe('compressed instructions', () => {
   it('have operations of their own', () => {
     for (const {operation, instruction, lengthBytes} of INSTRUCTION_OPERATIONS)
       assert.equal(operationOf(INSTRUCTIONS.indexOf(instruction), lengthBytes), operation);
-    assert.equal(new Set(INSTRUCTION_OPERATIONS.map(({operation}) => operation)).size, INSTRUCTIONS.length + COMPRESSED.length);
+    assert.equal(
+      new Set(INSTRUCTION_OPERATIONS.map(({operation}) => operation)).size,
+      INSTRUCTIONS.length + COMPRESSED.length,
+    );
   });
 });

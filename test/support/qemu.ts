@@ -2,13 +2,14 @@
 // UART and how it ended. The machine is told to be ours: our extensions, virtio-mmio version 2, no firmware (DESIGN 4).
 
 import {type ChildProcess, spawn} from 'node:child_process';
-import {mkdtempSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {hasCommand} from './skip.ts';
 
 export const QEMU = 'qemu-system-riscv64';
+const CONSOLE = 'console';
 
 /** Our extensions and no others. `zbc`, `h` and `v` are what QEMU's `rv64` would add. */
 export const QEMU_CPU = 'rv64,h=off,v=off,zba=on,zbb=on,zbc=off,zbs=on,sstc=on,mmu=on,pmp=on';
@@ -42,7 +43,8 @@ export async function runQemu(run: GuestRun): Promise<GuestResult> {
   try {
     writeFileSync(join(folder, 'guest.elf'), run.kernel);
     const child = spawn(QEMU, qemuArguments(run, folder), {stdio: ['pipe', 'pipe', 'pipe']});
-    return await attend(child, run);
+    const ended = await attend(child, run);
+    return run.input === undefined ? {...ended, console: readFileSync(join(folder, CONSOLE))} : ended;
   } finally {
     rmSync(folder, {recursive: true, force: true});
   }
@@ -62,7 +64,12 @@ function qemuArguments(run: GuestRun, folder: string): string[] {
     ...['-bios', 'none', '-kernel', join(folder, 'guest.elf')],
     ...['-display', 'none', '-monitor', 'none', '-no-reboot'],
     // Not -nographic: that would keep Ctrl-A for itself.
-    ...['-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console'],
+    // A pipe that is full for a moment costs the last byte of a guest that ends just then; a file never is.
+    ...[
+      '-chardev',
+      run.input === undefined ? `file,id=console,path=${join(folder, CONSOLE)}` : 'stdio,id=console,signal=off',
+    ],
+    ...['-serial', 'chardev:console'],
     ...['-global', 'virtio-mmio.force-legacy=false'],
     ...(run.diskBytes === undefined
       ? []
