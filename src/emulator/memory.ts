@@ -124,8 +124,11 @@ export class Ram implements GuestMemory, PagedMemory {
     for (let index = 0; index < this.pageCount; index += 1) yield index;
   }
 
-  *filled(): Iterable<number> {
-    for (let index = 0; index < this.pageCount; index += 1) if ((this.flags[index] & PAGE.written) !== 0) yield index;
+  filled(): readonly number[] {
+    const {flags} = this;
+    const filled: number[] = [];
+    for (let index = 0; index < flags.length; index += 1) if ((flags[index] & PAGE.written) !== 0) filled.push(index);
+    return filled;
   }
 
   takeDirty(): number[] {

@@ -13,7 +13,7 @@ export interface PagedMemory {
   /** Indices of the pages that hold anything: all of RAM, the written ones of an overlay. Ascending. */
   present(): Iterable<number>;
   /** Those of them that may be other than zeros: of RAM, which begins as zeros, the ones ever written. Ascending. */
-  filled(): Iterable<number>;
+  filled(): readonly number[];
   /** Indices of the pages written since the last call, each once, ascending. */
   takeDirty(): number[];
 }

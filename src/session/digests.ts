@@ -84,7 +84,7 @@ class MemoryDigest {
   }
 
   get unreadPages(): number {
-    return this.#isUnread ? [...this.#memory.filled()].length : 0;
+    return this.#isUnread ? this.#memory.filled().length : 0;
   }
 
   update(): void {

@@ -171,8 +171,8 @@ class ToyMemory implements PagedMemory {
     return this.#pages.keys();
   }
 
-  filled(): Iterable<number> {
-    return this.present();
+  filled(): readonly number[] {
+    return [...this.present()];
   }
 
   takeDirty(): number[] {

@@ -46,11 +46,11 @@ export class DiskOverlay implements PagedMemory {
     this.#dirty.add(index);
   }
 
-  present(): Iterable<number> {
+  present(): readonly number[] {
     return [...this.#pages.keys()].sort((left, right) => left - right);
   }
 
-  filled(): Iterable<number> {
+  filled(): readonly number[] {
     return this.present();
   }
 
