@@ -30,7 +30,7 @@ const FOLLOWED_FLUSH_INTERVAL_NS = 10_000_000n;
 const DIGEST_INTERVAL_STEPS = 1n << 28n;
 const DIGEST_INTERVAL_NS = 200_000_000n;
 /** Of all time, digests take one part in so many at most: a guest that is recorded shall not be slower than one that is not. */
-const DIGEST_SHARE = 100n;
+const DIGEST_SHARE = 200n;
 /** A first guess of what a page's digest takes. */
 const PAGE_DIGEST_NS = 1500n;
 /** Frames waiting for the disk, beyond which the guest waits. */

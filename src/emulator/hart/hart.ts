@@ -104,6 +104,7 @@ export class Hart implements RamObserver {
       const {ram} = this;
       const translations = new Translations({
         ...{memory, ram, pmp: this.#pmp, code: this.#code},
+        neighbours: () => this.#mmu.neighbours(),
         ...{threshold: Math.max(1, engine.threshold), compiler, arithmetic},
       });
       this.#code.onClear = () => translations.clear();
@@ -328,7 +329,7 @@ export class Hart implements RamObserver {
   }
 
   #decode(slot: number): void {
-    const translated = this.translations?.at(slot, () => this.#mmu.neighbours()) ?? 0;
+    const translated = this.translations?.at(slot) ?? 0;
     if (translated > 0) this.#code.fillTranslated(slot, translated);
     else this.#code.fill(slot);
   }

@@ -40,6 +40,7 @@ export class Translations {
   readonly #ram: Ram;
   readonly #pmp: Pmp;
   readonly #code: CodeCache;
+  readonly #neighbours: () => Neighbours;
   readonly #i32: Int32Array;
   readonly #threshold: number;
   readonly #compiler: Compiler;
@@ -66,6 +67,8 @@ export class Translations {
     ram: Ram;
     pmp: Pmp;
     code: CodeCache;
+    /** Where the decoded pages before and behind the present one in virtual memory are, if they are known. */
+    neighbours: () => Neighbours;
     threshold: number;
     compiler: Compiler;
     arithmetic: HostArithmetic;
@@ -73,6 +76,7 @@ export class Translations {
     this.#ram = parts.ram;
     this.#pmp = parts.pmp;
     this.#code = parts.code;
+    this.#neighbours = parts.neighbours;
     this.#threshold = parts.threshold;
     this.#compiler = parts.compiler;
     this.arithmetic = parts.arithmetic;
@@ -89,16 +93,13 @@ export class Translations {
     return this.#regions.size;
   }
 
-  /**
-   * Index in the table of the translated code that starts at this slot, or 0. It is asked for if the place has become hot. `neighbours`: where
-   * the decoded pages before and behind it in virtual memory are, if they are known.
-   */
-  at(slotAddress: number, neighbours: () => Neighbours): number {
+  /** Index in the table of the translated code that starts at this slot of the present page, or 0. It is asked for if the place has become hot. */
+  at(slotAddress: number): number {
     const ramPage = this.#code.ramPageOf(slotAddress);
     const decoded = this.#code.pageOffset(ramPage);
     const halfword = (slotAddress - decoded) / layout.SLOT_BYTES;
     const entry = (decoded + layout.ENTRIES + halfword * layout.ENTRY_BYTES) >> 2;
-    if (this.#i32[entry] === -this.#threshold) this.#ask(ramPage, {decoded, halfword, neighbours: neighbours()});
+    if (this.#i32[entry] === -this.#threshold) this.#ask(ramPage, {decoded, halfword, neighbours: this.#neighbours()});
     return Math.max(this.#i32[entry], 0);
   }
 
