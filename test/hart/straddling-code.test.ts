@@ -4,14 +4,12 @@
 import assert from 'node:assert/strict';
 import {CodeCache} from '../../src/emulator/hart/code-cache.ts';
 import {Machine} from '../../src/emulator/machine.ts';
+import {elfOf} from '../support/bare-elf.ts';
 import {bareConfig} from '../translator/equivalence.ts';
 
-const START = 0x8000_0000;
 const TARGET = 8;
 /** The last halfword of the first page. */
 const BRANCH = 0xffe;
-const ELF_HEADER_BYTES = 64;
-const PROGRAM_HEADER_BYTES = 56;
 const STEPS = 100n;
 
 describe('an instruction on two pages', () => {
@@ -61,29 +59,4 @@ function jal(offset: number): number {
 function beqz(offset: number): number {
   const high = (((offset >> 12) & 1) << 31) | (((offset >> 5) & 0x3f) << 25);
   return high | (((offset >> 1) & 0xf) << 8) | (((offset >> 11) & 1) << 7) | 0x63;
-}
-
-/** An executable of one segment, which starts at its first byte. */
-function elfOf(code: Uint8Array): Uint8Array {
-  const offset = ELF_HEADER_BYTES + PROGRAM_HEADER_BYTES;
-  const bytes = new Uint8Array(offset + code.length);
-  const view = new DataView(bytes.buffer);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
-  const halfwords: [number, number][] = [
-    [16, 2], // executable
-    [18, 243], // RISC-V
-    [20, 1],
-    [52, ELF_HEADER_BYTES],
-    [54, PROGRAM_HEADER_BYTES],
-    [56, 1],
-  ];
-  for (const [at, value] of halfwords) view.setUint16(at, value, true);
-  view.setBigUint64(24, BigInt(START), true);
-  view.setBigUint64(32, BigInt(ELF_HEADER_BYTES), true);
-  view.setUint32(ELF_HEADER_BYTES, 1, true);
-  view.setUint32(ELF_HEADER_BYTES + 4, 7, true);
-  const fields = [offset, START, START, code.length, code.length, 0x1000];
-  for (const [n, value] of fields.entries()) view.setBigUint64(ELF_HEADER_BYTES + 8 + 8 * n, BigInt(value), true);
-  bytes.set(code, offset);
-  return bytes;
 }
