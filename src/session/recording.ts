@@ -87,13 +87,17 @@ export async function powerOn(parts: {
 }): Promise<Primary> {
   const {header, machine, file} = parts;
   const start = startOfLineage(header.lineageId);
-  await file.append(encodePreamble({startsWith: 'powerOn', point: start}));
+  const [stateDigest, outputDigest] = await Promise.all([
+    StateDigest.create(machine),
+    OutputDigest.create(),
+    file.append(encodePreamble({startsWith: 'powerOn', point: start})),
+  ]);
   const writer = new LogWriter(start);
   writer.append({kind: 'header', position: 0n, ...header});
   return new Primary({
     ...parts,
-    stateDigest: await StateDigest.create(machine),
-    outputDigest: await OutputDigest.create(),
+    stateDigest,
+    outputDigest,
     writer,
     clockMode: header.config.clock,
     releasedThrough: 0n,
