@@ -29,7 +29,7 @@ const FOLLOWED_FLUSH_INTERVAL_NS = 10_000_000n;
 /** Steps between two digests of the state, and time: a host that runs billions of steps a second need not write ten of them. */
 const DIGEST_INTERVAL_STEPS = 1n << 28n;
 const DIGEST_INTERVAL_NS = 200_000_000n;
-/** Of all time, digests take one part in so many at most: a guest that is recorded shall not be slower than one that is not. */
+/** Where nobody follows, digests take one part in so many of the time at most: a guest that is recorded shall not be slower than one that is not. */
 const DIGEST_SHARE = 200n;
 /** A first guess of what a page's digest takes. */
 const PAGE_DIGEST_NS = 1500n;
@@ -45,7 +45,9 @@ export class RecordJournal implements Journal {
   readonly #releasedThrough: () => bigint;
   readonly #following: () => boolean;
   #lastDigestAt: bigint;
-  #nextDigestNs: bigint;
+  #lastDigestNs: bigint;
+  /** What the last digest took, or, as far as that is known, what the first one will. */
+  #digestCostNs: bigint;
   #lastOutputNs = 0n;
   #lastFlushNs: bigint;
   #lastTypedNs = -TYPING_NS;
@@ -73,8 +75,9 @@ export class RecordJournal implements Journal {
     this.#releasedThrough = parts.releasedThrough;
     this.#following = parts.following;
     this.#lastDigestAt = parts.position;
-    this.#lastFlushNs = parts.clock.nowNs();
-    this.#nextDigestNs = this.#digestDueNs(PAGE_DIGEST_NS * BigInt(parts.stateDigest.unreadPages));
+    this.#lastDigestNs = parts.clock.nowNs();
+    this.#digestCostNs = PAGE_DIGEST_NS * BigInt(parts.stateDigest.unreadPages);
+    this.#lastFlushNs = this.#lastDigestNs;
     this.#outputRecords.push({record: parts.writer.lastOrdinal, through: parts.coveredThrough});
   }
 
@@ -93,7 +96,7 @@ export class RecordJournal implements Journal {
       turn.inputs.some((input) => input.kind === 'packet') || turn.outputs.some((output) => output.kind === 'packet');
     const nowNs = this.#clock.nowNs();
     const digestDue = machine.position - this.#lastDigestAt >= DIGEST_INTERVAL_STEPS;
-    if (digestDue && nowNs >= this.#nextDigestNs) this.#appendDigest(machine);
+    if (digestDue && nowNs >= this.#digestDueNs) this.#appendDigest(machine);
     if (turn.inputs.some((input) => input.kind === 'console')) this.#lastTypedNs = nowNs;
     const outputDue = !this.#outputDigest.empty && nowNs >= this.#outputDueNs(nowNs);
     if (outputDue || (urgent && !this.#outputDigest.empty)) this.#appendOutput(machine.position, nowNs);
@@ -170,12 +173,13 @@ export class RecordJournal implements Journal {
     const fromNs = this.#clock.nowNs();
     this.#append({kind: 'digest', position: machine.position, digest: this.#stateDigest.compute()});
     this.#lastDigestAt = machine.position;
-    this.#nextDigestNs = this.#digestDueNs(this.#clock.nowNs() - fromNs);
+    this.#lastDigestNs = this.#clock.nowNs();
+    this.#digestCostNs = this.#lastDigestNs - fromNs;
   }
 
-  /** When the next digest is due, after one that took so long. */
-  #digestDueNs(costNs: bigint): bigint {
-    const intervalNs = DIGEST_SHARE * costNs;
-    return this.#clock.nowNs() + (intervalNs > DIGEST_INTERVAL_NS ? intervalNs : DIGEST_INTERVAL_NS);
+  /** Who follows finds out by digests that it has diverged, and shall not wait for them. */
+  get #digestDueNs(): bigint {
+    const intervalNs = this.#following() ? 0n : DIGEST_SHARE * this.#digestCostNs;
+    return this.#lastDigestNs + (intervalNs > DIGEST_INTERVAL_NS ? intervalNs : DIGEST_INTERVAL_NS);
   }
 }

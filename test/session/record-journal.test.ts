@@ -23,13 +23,18 @@ describe('digests of a recording', () => {
     [0, 6667, [2.5]],
   ] as const) {
     it(`that take ${costMs} ms, of ${unreadPages} pages at first, are ${expectedS.length} in 2.5 s`, async () => {
-      assert.deepEqual(await digestsS({costMs, unreadPages}), expectedS);
+      assert.deepEqual(await digestsS({costMs, unreadPages, following: false}), expectedS);
     });
   }
+
+  it('are as many as there can be where somebody follows', async () => {
+    assert.deepEqual(await digestsS({costMs: 30, unreadPages: 6667, following: true}), [0.5, 1, 1.5, 2, 2.5]);
+  });
 });
 
 /** When there were digests, in seconds, of a guest that runs for half a second at a time, a quarter of 2³⁰ steps each. */
-async function digestsS({costMs, unreadPages}: {costMs: number; unreadPages: number}): Promise<number[]> {
+async function digestsS(options: {costMs: number; unreadPages: number; following: boolean}): Promise<number[]> {
+  const {costMs, unreadPages, following} = options;
   let nowNs = 0n;
   let startNs = 0n;
   const found: number[] = [];
@@ -53,7 +58,7 @@ async function digestsS({costMs, unreadPages}: {costMs: number; unreadPages: num
     releasedThrough: () => 0n,
     position: 0n,
     coveredThrough: 0n,
-    following: () => false,
+    following: () => following,
   });
   for (let turn = 1n; turn <= 5n; turn += 1n) {
     startNs = (turn * SECOND_NS) / 2n;
