@@ -63,9 +63,15 @@ export class HostedMachine extends Machine {
     while ((this.#compiler?.outstanding ?? 0) < OUTSTANDING_LIMIT) {
       if (this.#waiting.length === 0) this.#waiting = translations.takeRequests();
       if (this.#waiting.length === 0) return;
-      this.#compiler ??= new CompileClient(HostedMachine.#translationThread());
+      this.#compiler ??= HostedMachine.#newCompiler();
       this.#compiler.post({requests: this.#waiting.splice(0, BATCH), arithmetic: translations.arithmetic});
     }
+  }
+
+  /** By now V8 has optimised the interpreter, without which nothing is fast: what else it has to compile may wait. */
+  static #newCompiler(): CompileClient<Work, CompiledTranslation> {
+    lowerV8Threads();
+    return new CompileClient(HostedMachine.#translationThread());
   }
 
   static #engine(): Engine {
@@ -76,11 +82,8 @@ export class HostedMachine extends Machine {
   }
 
   static #translationThread(): CompileThread {
-    if (HostedMachine.#thread === undefined) {
-      lowerV8Threads();
-      const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-      HostedMachine.#thread = new CompileThread(new URL(`./translation-worker.${extension}`, import.meta.url));
-    }
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    HostedMachine.#thread ??= new CompileThread(new URL(`./translation-worker.${extension}`, import.meta.url));
     return HostedMachine.#thread;
   }
 }
