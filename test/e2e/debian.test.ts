@@ -115,7 +115,6 @@ describe('Debian, end to end', function () {
     ]);
     await primary.waitFor(/backup joined: /, {stream: 'stderr'});
     await primary.waitFor(/Run \/init as init process/, {timeoutMs: BOOT_TIMEOUT_MS});
-    await sleep(300);
     primary.kill();
     await primary.exit();
     const promoted = await runFtvm(['promote', backupLogPath]);
