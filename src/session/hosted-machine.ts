@@ -68,7 +68,7 @@ export class HostedMachine extends Machine {
     }
   }
 
-  /** By now V8 has optimised the interpreter, without which nothing is fast: what else it has to compile may wait. */
+  /** Not before something is to be translated: until then V8 mostly has the interpreter to optimise, without which nothing is fast. */
   static #newCompiler(): CompileClient<Work, CompiledTranslation> {
     lowerV8Threads();
     return new CompileClient(HostedMachine.#translationThread());
