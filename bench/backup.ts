@@ -1,11 +1,13 @@
 // The backup of a measured recording: a process of its own, as on another host it would be; here it shares this one's processors.
 
 import {type ChildProcess, spawn} from 'node:child_process';
+import {extname} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import type {Job, Run} from './job.ts';
 import {usageOf} from './process-usage.ts';
 
-const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
+/** From source, or bundled with this. */
+const WORKER = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
 
 /** Its primary has ended: it has no more to do than to execute what is left. */
 const FAREWELL_MS = 20_000;

@@ -1,15 +1,16 @@
 // Starts a worker for one run of ftvm, in a process of its own: its CPU seconds and memory are the whole program's.
 
 import {spawn} from 'node:child_process';
-import {fileURLToPath} from 'node:url';
+import {join} from 'node:path';
+import {bundle} from '../build/bundle.ts';
 import {environmentOf} from './engines.ts';
 import type {Engine, Job, Run} from './job.ts';
 
-const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
+const FOLDER = join(import.meta.dirname, 'dist');
 
 /** Throws when the worker fails, which a diverging replay does. */
 export async function runFtvm(job: Job, options: {engine: Engine; signal: AbortSignal}): Promise<Run> {
-  const child = spawn(process.execPath, [WORKER, JSON.stringify(job)], {
+  const child = spawn(process.execPath, [await Worker.path(), JSON.stringify(job)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {...process.env, ...environmentOf(options.engine)},
     signal: options.signal,
@@ -25,4 +26,16 @@ export async function runFtvm(job: Job, options: {engine: Engine; signal: AbortS
   });
   if (code !== 0) throw new Error(`a run of ftvm (${job.mode}) failed:\n${stderr.trim()}`);
   return JSON.parse(stdout) as Run;
+}
+
+/** The worker's program, bundled as ftvm itself is. */
+class Worker {
+  static #path: Promise<string> | undefined;
+
+  static path(): Promise<string> {
+    Worker.#path ??= bundle({worker: join(import.meta.dirname, 'worker.ts')}, FOLDER).then(() =>
+      join(FOLDER, 'worker.js'),
+    );
+    return Worker.#path;
+  }
 }

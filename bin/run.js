@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // ftvm's entry point. It may be started by any Node, also a much older one: therefore plain JavaScript without static
 // imports of our own. It looks for a Node that is new enough (this one, or the one that `npm ci` pins in node_modules),
-// prepares V8, and only then imports the program: from source in a checkout, from dist/ in an installed package.
+// prepares V8, and only then imports the program (sources.js).
 
 import {spawn} from 'node:child_process';
 import {existsSync} from 'node:fs';
@@ -38,10 +38,10 @@ async function start() {
   const {prepareV8} = await import('./prepare-v8.js');
   prepareV8();
   dieWithParent();
-  const source = new URL('../src/cli/main.ts', import.meta.url);
-  const compiled = new URL('../dist/cli/main.js', import.meta.url);
-  const {main} = await import((existsSync(source) ? source : compiled).href);
-  await main({argv: process.argv.slice(2), root});
+  const {programFolder} = await import('./sources.js');
+  const folder = programFolder(root);
+  const {main} = await import(folder === 'src' ? '../src/cli/main.ts' : '../dist/cli/main.js');
+  await main({argv: process.argv.slice(2), root, commands: `${root}${folder}/commands`});
 }
 
 // The old Node cannot replace itself by the new one, so it stays as a parent that hands on signals and the exit code. The

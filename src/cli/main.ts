@@ -1,10 +1,8 @@
 // The program around the commands: starts oclif, and turns every failure into a message, a hint and an exit code. Nothing
-// below it catches errors to print them, and nobody else exits. It runs from source and from dist/ alike, because it finds
-// the commands beside itself.
+// below it catches errors to print them, and nobody else exits.
 
 import {readdirSync, readFileSync} from 'node:fs';
-import {dirname, join, relative} from 'node:path';
-import {fileURLToPath} from 'node:url';
+import {join, relative} from 'node:path';
 import type * as Interfaces from '@oclif/core/interfaces';
 import {run} from '@oclif/core/run';
 import {settings} from '@oclif/core/settings';
@@ -21,13 +19,13 @@ export interface ProgramOptions {
   readonly argv: readonly string[];
   /** The folder of package.json. */
   readonly root: string;
-  /** Another folder of commands; tests have their own. */
-  readonly commands?: string;
+  /** The folder of commands: in src/ or in dist/; tests have their own. */
+  readonly commands: string;
 }
 
 /** Runs one command line and ends the process with its exit code. */
 export async function main(options: ProgramOptions): Promise<void> {
-  const {argv, root, commands = join(dirname(fileURLToPath(import.meta.url)), '..', 'commands')} = options;
+  const {argv, root, commands} = options;
   const fail = (error: unknown): Promise<never> => end(reportFailure(error, argv));
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);

@@ -1,10 +1,13 @@
 // The machine as sessions run it: with the translator, whose compilations this host makes in a worker while the guest goes on.
 
+import {readFileSync} from 'node:fs';
+import {extname} from 'node:path';
 import type {BaseImage, BootImages, MachineConfig} from '../emulator/config.ts';
 import type {Engine} from '../emulator/hart/hart.ts';
 import type {CompiledTranslation} from '../emulator/hart/translations.ts';
 import {Machine} from '../emulator/machine.ts';
 import type {Stop} from '../emulator/machine-interface.ts';
+import type {TranslatorOptions} from '../emulator/wasm/interpreter.ts';
 import type {TranslationRequest} from '../emulator/wasm/translate.ts';
 import {lowerV8Threads} from '../host/background-threads.ts';
 import {CompileClient, CompileThread} from '../host/compile-worker.ts';
@@ -16,8 +19,7 @@ import type {Work} from './translation-worker.ts';
  * A place is translated when the interpreter has spent some 500,000 steps from there to the next one, which takes more than a millisecond. Generating, compiling and
  * optimising a region costs some ten milliseconds of CPU time, most of them in other threads.
  */
-const PERIOD = 509;
-const THRESHOLD = 1000;
+export const TRANSLATED_WHEN: TranslatorOptions = {period: 509, threshold: 1000};
 /** Steps between two looks at the worker: a replay's slices may be long. */
 const SERVE_STEPS = 1_000_000n;
 /** Regions in one module. */
@@ -78,12 +80,21 @@ export class HostedMachine extends Machine {
     setWasmFlags();
     if (process.env['FTVM_ENGINE'] === 'interpreter') return {kind: 'interpreter'};
     const arithmetic = {fusesMultiplyAdd: fusesMultiplyAdd()};
-    return {kind: 'translator', threshold: THRESHOLD, period: PERIOD, compiler: 'queue', arithmetic};
+    return {kind: 'translator', ...TRANSLATED_WHEN, interpreter: bundledInterpreter(), compiler: 'queue', arithmetic};
   }
 
   static #translationThread(): CompileThread {
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    HostedMachine.#thread ??= new CompileThread(new URL(`./translation-worker.${extension}`, import.meta.url));
+    HostedMachine.#thread ??= new CompileThread(beside(`translation-worker${extname(import.meta.url)}`));
     return HostedMachine.#thread;
   }
+}
+
+/** The module of `TRANSLATED_WHEN` where it was generated with the program's files; whoever runs from source generates it. */
+function bundledInterpreter(): Uint8Array<ArrayBuffer> | undefined {
+  return extname(import.meta.url) === '.ts' ? undefined : readFileSync(beside('interpreter.wasm'));
+}
+
+/** A file in this one's folder. */
+function beside(name: string): URL {
+  return new URL(`./${name}`, import.meta.url);
 }

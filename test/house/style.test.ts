@@ -4,7 +4,19 @@
 import assert from 'node:assert/strict';
 import {blank, readSources, type SourceFile} from './source-scan.ts';
 
-const OWN_TEXT = ['bin', 'src', 'test', 'bench', 'docs', 'fixtures', '.ci', 'README.md', 'package.json', 'biome.json'];
+const OWN_TEXT = [
+  'bin',
+  'build',
+  'src',
+  'test',
+  'bench',
+  'docs',
+  'fixtures',
+  '.ci',
+  'README.md',
+  'package.json',
+  'biome.json',
+];
 const TEXT_FILE = /(?:\.(?:ts|js|cjs|mjs|json|md|cddl|c|S|s|h|ld|sh|txt)|\/run|\/Makefile)$/;
 
 /** Characteristic of unfinished work. Spelt so that this file does not find itself. */

@@ -16,8 +16,6 @@ const MOST_RELEASES = 12;
 const WORDS_KNOWN = 3;
 /** 16,384 instructions. */
 const KNOWN_SHIFT = 18;
-/** As INSTRUCTIONS. */
-const TRAITS = INSTRUCTIONS.map(traitsOf);
 
 export class CodeCache {
   readonly #ram: Ram;
@@ -125,12 +123,12 @@ export class CodeCache {
       return;
     }
     const {format} = INSTRUCTIONS[index];
-    const traits = TRAITS[index];
+    const {writesInteger, isBranch} = traitsOf(INSTRUCTIONS[index]);
     const rd = (word >>> 7) & 31;
-    const destination = rd === 0 && traits.writesInteger ? 32 : rd;
+    const destination = rd === 0 && writesInteger ? 32 : rd;
     const sources = (((word >>> 15) & 31) << 16) | (((word >>> 20) & 31) << 21) | ((word >>> 27) << 26);
     this.#known[at + 1] = operationOf(index, lengthBytes) | (destination << 10) | sources;
-    this.#known[at + 2] = format.immediate(word) - (traits.isBranch ? lengthBytes : 0);
+    this.#known[at + 2] = format.immediate(word) - (isBranch ? lengthBytes : 0);
   }
 
   /** Empties the slots of [start, end) of RAM, within one page, and the one before it, whose instruction may reach into it. */

@@ -37,8 +37,16 @@ const TIMERS = (1 << INTERRUPT.MTI) | (1 << INTERRUPT.STI);
  */
 export type Engine =
   | {kind: 'interpreter'}
-  /** `compiler`: `queue` leaves it to whoever takes the requests; `translate` (wasm/translate.ts) is called while the guest waits. */
-  | {kind: 'translator'; threshold: number; period?: number; compiler: Compiler; arithmetic?: HostArithmetic};
+  | {
+      kind: 'translator';
+      threshold: number;
+      period?: number;
+      /** What would be generated for this threshold and period. */
+      interpreter?: Uint8Array<ArrayBuffer> | undefined;
+      /** `queue` leaves it to whoever takes the requests; `translate` (wasm/translate.ts) is called while the guest waits. */
+      compiler: Compiler;
+      arithmetic?: HostArithmetic;
+    };
 
 export class Hart implements RamObserver {
   readonly registers: Registers;
@@ -443,7 +451,8 @@ function interpreterModule(engine: Engine): WebAssembly.Module {
   const key = `${translator?.threshold} ${translator?.period}`;
   const known = interpreterModules.get(key);
   if (known !== undefined) return known;
-  const module = new WebAssembly.Module(generateInterpreter(translator));
+  const bytes = engine.kind === 'translator' ? engine.interpreter : undefined;
+  const module = new WebAssembly.Module(bytes ?? generateInterpreter(translator));
   interpreterModules.set(key, module);
   return module;
 }

@@ -34,14 +34,13 @@ const MASKS = Int32Array.from(INSTRUCTIONS, ({format}) => format.mask);
 const MATCHES = Int32Array.from(INSTRUCTIONS, ({match}) => match);
 
 /** By opcode and funct3. */
-const BUCKETS: readonly (readonly number[])[] = Array.from({length: 32 * 8}, (_, bucket) => {
-  const fixed = ((bucket >> 3) << 2) | 3 | ((bucket & 7) << 12);
-  const possible = (index: number): boolean => {
-    const {format, match} = INSTRUCTIONS[index];
-    return ((match ^ fixed) & format.mask & 0x707f) === 0;
-  };
-  return [...INSTRUCTIONS.keys()].filter(possible);
-});
+const BUCKETS: readonly number[][] = Array.from({length: 32 * 8}, () => []);
+for (const [index, {format, match}] of INSTRUCTIONS.entries()) {
+  for (let funct3 = 0; funct3 < 8; funct3 += 1) {
+    if (((match ^ (funct3 << 12)) & format.mask & 0x7000) === 0)
+      BUCKETS[bucketOf((match & 0x7f) | (funct3 << 12))].push(index);
+  }
+}
 
 /** Decodes the instruction that starts with `half`; `word` is the 32 bits there, of which a compressed one uses only 16. */
 export function decode(half: number, word: number): Decoded {
@@ -49,8 +48,12 @@ export function decode(half: number, word: number): Decoded {
   const full = compressed ? expandCompressed(half) : word >>> 0;
   const lengthBytes = compressed ? 2 : 4;
   if ((full & 3) !== 3) return {index: -1, word: half, lengthBytes};
-  for (const index of BUCKETS[((full >>> 2) & 31) * 8 + ((full >>> 12) & 7)]) {
+  for (const index of BUCKETS[bucketOf(full)]) {
     if (((full ^ MATCHES[index]) & MASKS[index]) === 0) return {index, word: full, lengthBytes};
   }
   return {index: -1, word: full, lengthBytes};
+}
+
+function bucketOf(word: number): number {
+  return ((word >>> 2) & 31) * 8 + ((word >>> 12) & 7);
 }

@@ -40,16 +40,40 @@ export type AssemblyOperand =
   | 'uimm'
   | 'rm';
 
-export type Instruction = {
+export type Instruction = Meaning & {
   readonly name: string;
   readonly format: Format;
   /** The value of the word under the format's mask. */
   readonly match: number;
-  readonly statements: readonly Statement[];
-  readonly localTypes: readonly ValueType[];
   /** What it comes down to where rs1 and rs2 are the same register. */
-  readonly whenSame?: Pick<Instruction, 'statements' | 'localTypes'> | undefined;
+  readonly whenSame: Meaning | undefined;
 };
+
+/** A tree. Whoever only decodes instructions never asks for it, and does not wait until it is built. */
+class Meaning {
+  readonly #meaning: (o: InstructionBuilder) => void;
+  #built: InstructionBuilder | undefined;
+
+  constructor(meaning: (o: InstructionBuilder) => void) {
+    this.#meaning = meaning;
+  }
+
+  get statements(): readonly Statement[] {
+    return this.#builder.statements;
+  }
+
+  get localTypes(): readonly ValueType[] {
+    return this.#builder.locals.map((local) => local.type);
+  }
+
+  get #builder(): InstructionBuilder {
+    if (this.#built === undefined) {
+      this.#built = new InstructionBuilder();
+      this.#meaning(this.#built);
+    }
+    return this.#built;
+  }
+}
 
 const none = (): number => 0;
 const immediateI = (word: number): number => word >> 20;
@@ -107,13 +131,8 @@ export function define(
   meaning: (o: InstructionBuilder) => void,
   whenSame?: (o: InstructionBuilder) => void,
 ): Instruction {
-  return {name, format, match: match >>> 0, ...built(meaning), whenSame: whenSame && built(whenSame)};
-}
-
-function built(meaning: (o: InstructionBuilder) => void): Pick<Instruction, 'statements' | 'localTypes'> {
-  const builder = new InstructionBuilder();
-  meaning(builder);
-  return {statements: builder.statements, localTypes: builder.locals.map((local) => local.type)};
+  const same = whenSame && new Meaning(whenSame);
+  return Object.assign(new Meaning(meaning), {name, format, match: match >>> 0, whenSame: same});
 }
 
 /** They are the same for all instructions. */

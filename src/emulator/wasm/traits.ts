@@ -1,6 +1,5 @@
-// What of an instruction's tree decides how it is generated: found once for each instruction of the tables.
+// What of an instruction's tree decides how it is generated: found once for each instruction.
 
-import {INSTRUCTIONS} from '../isa/decoder.ts';
 import type {OperandName} from '../isa/expression.ts';
 import type {Instruction} from '../isa/instruction.ts';
 
@@ -23,14 +22,12 @@ export type Traits = {
   readonly dirtiesFloatingPoint: boolean;
 };
 
-const TRAITS: ReadonlyMap<Instruction, Traits> = new Map(
-  INSTRUCTIONS.map((instruction) => [instruction, examine(instruction)]),
-);
+/** Of those that were asked for. */
+const known = new Map<Instruction, Traits>();
 
-/** `instruction` is one of INSTRUCTIONS. */
 export function traitsOf(instruction: Instruction): Traits {
-  const traits = TRAITS.get(instruction);
-  if (traits === undefined) throw new Error(`${instruction.name} is in no table`);
+  const traits = known.get(instruction) ?? examine(instruction);
+  known.set(instruction, traits);
   return traits;
 }
 
