@@ -29,6 +29,7 @@ export async function bundle(entries: Readonly<Record<string, string>>, folder: 
   });
   const {output} = await program.write({
     dir: folder,
+    cleanDir: true,
     format: 'esm',
     entryFileNames: '[name].js',
     chunkFileNames: '[name]-[hash].js',

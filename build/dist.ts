@@ -9,7 +9,6 @@ const root = join(import.meta.dirname, '../');
 // Before anything is read: what changes from now on may not be in it.
 const sources = describeSources(root);
 const folder = `${root}dist.new`;
-rmSync(folder, {recursive: true, force: true});
 await bundleProgram(folder);
 writeFileSync(`${folder}/SOURCES`, sources);
 rmSync(`${root}dist`, {recursive: true, force: true});

@@ -9,7 +9,7 @@ import {formatEndpoint} from '../host/endpoint.ts';
 import {returnFreeMemory} from '../host/free-memory.ts';
 import {LogFileReader, LogFileWriter} from '../host/log-file.ts';
 import {HOST_CLOCK} from '../host/monotonic-clock.ts';
-import {HostedMachine} from '../session/hosted-machine.ts';
+import {loadMachine} from '../session/loaded-machine.ts';
 import type {World} from './world.ts';
 
 const CONNECT_TIMEOUT_MS = 5000;
@@ -67,9 +67,7 @@ export async function nodeWorld(options: {
       return askIfRunning(...session);
     },
     async buildMachine(header, {path, paths}) {
-      const {loadArtefacts} = await import('../session/artefacts.ts');
-      const {images, disks} = await loadArtefacts(header, {logPath: path, paths});
-      const machine = new HostedMachine(header.config, images, disks);
+      const {machine, disks} = await loadMachine(header, {logPath: path, paths});
       return {
         machine,
         close() {

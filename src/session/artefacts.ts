@@ -27,13 +27,12 @@ const OPTION: Record<Artefact['role'], string> = {kernel: '--kernel', firmware: 
 /** Loads what the header names. Throws FtvmError `mismatchedArtefact` with both digests, or `fileSystem`. */
 export async function loadArtefacts(
   header: Pick<LogHeader, 'artefacts' | 'disks'>,
-  options: {logPath: string; paths?: ArtefactPaths},
+  options: {logPath: string; paths: ArtefactPaths},
 ): Promise<Artefacts> {
-  const paths = options.paths ?? {};
   const images: Partial<Record<Artefact['role'], Uint8Array>> = {};
   const reads = header.artefacts.map(async (artefact) => {
     const {role} = artefact;
-    const path = paths[role] ?? found(artefact.pathHint, options.logPath);
+    const path = pathOf(artefact, options);
     const {bytes, sha256} = await withFileErrors({doing: `read the ${role}`, path}, () => readImageFile(path));
     const sizeBytes = bytes.length;
     compare({what: `the ${role}`, path, expected: artefact, actual: sha256, sizeBytes, option: OPTION[role]});
@@ -44,7 +43,7 @@ export async function loadArtefacts(
     throw new FtvmError('corrupt', 'the log names no kernel', {hint: 'Its header is not complete.'});
   const disks: DiskImage[] = [];
   for (const [n, disk] of header.disks.entries())
-    disks.push(await openDisk(disk, {n, logPath: options.logPath, path: paths.disks?.[n]}));
+    disks.push(await openDisk(disk, {n, logPath: options.logPath, path: options.paths.disks?.[n]}));
   return {images: {...images, kernel: images.kernel}, disks};
 }
 
@@ -57,6 +56,11 @@ async function openDisk(
   const actual = await image.digest();
   compare({what: `disk ${options.n}`, path, expected: disk, actual, sizeBytes: image.sizeBytes, option: '--disk'});
   return image;
+}
+
+/** Where its file is to be. */
+export function pathOf({role, pathHint}: Artefact, options: {logPath: string; paths: ArtefactPaths}): string {
+  return options.paths[role] ?? found(pathHint, options.logPath);
 }
 
 /** A file that was moved together with its log is found beside it. */

@@ -12,7 +12,7 @@ const ABOVE_INITRD_BYTES = 128 << 10;
 /** Undefined for a size that no machine can have, or images that cannot be read: whoever wants them will say so. */
 export async function earlyMemory(options: {
   ramBytes: number;
-  paths: {kernel: string; initrd?: string};
+  paths: {kernel?: string; initrd?: string};
 }): Promise<WebAssembly.Memory | undefined> {
   const {ramBytes, paths} = options;
   const sizeOf = (path: string | undefined): number =>

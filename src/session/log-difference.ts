@@ -229,11 +229,8 @@ class LogPair {
   }
 
   async #load(log: LogSummary): Promise<Artefacts> {
-    const {paths} = this.#options;
-    const artefacts = await loadArtefacts(log.header, {
-      logPath: log.path,
-      ...(paths === undefined ? {} : {paths}),
-    });
+    const {paths = {}} = this.#options;
+    const artefacts = await loadArtefacts(log.header, {logPath: log.path, paths});
     this.#artefacts.push(artefacts);
     return artefacts;
   }

@@ -9,10 +9,10 @@ import {toFileError} from '../host/file-error.ts';
 import type {LogEnd} from '../logformat/log-reader.ts';
 import type {LogHeader} from '../logformat/record.ts';
 import {encodeState} from '../logformat/state-file.ts';
-import {type ArtefactPaths, loadArtefacts} from './artefacts.ts';
+import type {ArtefactPaths} from './artefacts.ts';
 import {CheckJournal, type Verified} from './check-journal.ts';
 import {OutputDigest, StateDigest} from './digests.ts';
-import {HostedMachine} from './hosted-machine.ts';
+import {loadMachine} from './loaded-machine.ts';
 import {LogChain} from './log-chain.ts';
 import {LogSource} from './log-source.ts';
 import {RecordQueue} from './record-queue.ts';
@@ -48,8 +48,7 @@ export async function replay(options: ReplayOptions): Promise<Replay> {
   try {
     const queue = new RecordQueue(feed);
     const header = await readHeader(queue, options.logPaths[0]);
-    const {images, disks} = await loadArtefacts(header, {logPath: options.logPaths[0], paths: options.paths ?? {}});
-    const machine = new HostedMachine(header.config, images, disks);
+    const {machine, disks} = await loadMachine(header, {logPath: options.logPaths[0], paths: options.paths ?? {}});
     const journal = new CheckJournal({
       queue,
       stateDigest: await StateDigest.create(machine),
