@@ -7,7 +7,6 @@ import {PAGE, type Ram} from '../memory.ts';
 import {PAGE_BYTES} from '../paged-memory.ts';
 import {operationOf} from '../wasm/operations.ts';
 import {OPERATION} from '../wasm/slot.ts';
-import {traitsOf} from '../wasm/traits.ts';
 import type {Pmp} from './pmp.ts';
 
 /** Bytes written to a page of code, 16 at least a time, before it is taken for data; twice as many each time it was. */
@@ -123,12 +122,11 @@ export class CodeCache {
       return;
     }
     const {format} = INSTRUCTIONS[index];
-    const {writesInteger, isBranch} = traitsOf(INSTRUCTIONS[index]);
     const rd = (word >>> 7) & 31;
-    const destination = rd === 0 && writesInteger ? 32 : rd;
+    const destination = rd === 0 && format.operands[0] === 'rd' ? 32 : rd;
     const sources = (((word >>> 15) & 31) << 16) | (((word >>> 20) & 31) << 21) | ((word >>> 27) << 26);
     this.#known[at + 1] = operationOf(index, lengthBytes) | (destination << 10) | sources;
-    this.#known[at + 2] = format.immediate(word) - (isBranch ? lengthBytes : 0);
+    this.#known[at + 2] = format.immediate(word) - (format.operands.includes('target') ? lengthBytes : 0);
   }
 
   /** Empties the slots of [start, end) of RAM, within one page, and the one before it, whose instruction may reach into it. */
