@@ -47,7 +47,7 @@ export class RecordJournal implements Journal {
   #lastDigestAt: bigint;
   #lastDigestNs: bigint;
   /** What the last digest took, or, as far as that is known, what the first one will. */
-  #digestCostNs: bigint;
+  #digestCostNs = 0n;
   #lastOutputNs = 0n;
   #lastFlushNs: bigint;
   #lastTypedNs = -TYPING_NS;
@@ -76,7 +76,7 @@ export class RecordJournal implements Journal {
     this.#following = parts.following;
     this.#lastDigestAt = parts.position;
     this.#lastDigestNs = parts.clock.nowNs();
-    this.#digestCostNs = PAGE_DIGEST_NS * BigInt(parts.stateDigest.unreadPages);
+    this.#estimateFirstDigest();
     this.#lastFlushNs = this.#lastDigestNs;
     this.#outputRecords.push({record: parts.writer.lastOrdinal, through: parts.coveredThrough});
   }
@@ -95,8 +95,7 @@ export class RecordJournal implements Journal {
     const urgent =
       turn.inputs.some((input) => input.kind === 'packet') || turn.outputs.some((output) => output.kind === 'packet');
     const nowNs = this.#clock.nowNs();
-    const digestDue = machine.position - this.#lastDigestAt >= DIGEST_INTERVAL_STEPS;
-    if (digestDue && nowNs >= this.#digestDueNs) this.#appendDigest(machine);
+    if (this.#isDigestDue(machine.position, nowNs)) this.#appendDigest(machine);
     if (turn.inputs.some((input) => input.kind === 'console')) this.#lastTypedNs = nowNs;
     const outputDue = !this.#outputDigest.empty && nowNs >= this.#outputDueNs(nowNs);
     if (outputDue || (urgent && !this.#outputDigest.empty)) this.#appendOutput(machine.position, nowNs);
@@ -175,6 +174,18 @@ export class RecordJournal implements Journal {
     this.#lastDigestAt = machine.position;
     this.#lastDigestNs = this.#clock.nowNs();
     this.#digestCostNs = this.#lastDigestNs - fromNs;
+  }
+
+  #isDigestDue(position: bigint, nowNs: bigint): boolean {
+    if (position - this.#lastDigestAt < DIGEST_INTERVAL_STEPS || nowNs < this.#digestDueNs) return false;
+    this.#estimateFirstDigest();
+    return nowNs >= this.#digestDueNs;
+  }
+
+  /** It reads every page that was ever written: more of them each time that this is asked. */
+  #estimateFirstDigest(): void {
+    const {unreadPages} = this.#stateDigest;
+    if (unreadPages > 0) this.#digestCostNs = PAGE_DIGEST_NS * BigInt(unreadPages);
   }
 
   /** Who follows finds out by digests that it has diverged, and shall not wait for them. */
