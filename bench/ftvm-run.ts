@@ -34,7 +34,7 @@ class Worker {
 
   static path(): Promise<string> {
     Worker.#path ??= bundle({worker: join(import.meta.dirname, 'worker.ts')}, FOLDER).then(() =>
-      join(FOLDER, 'worker.js'),
+      join(FOLDER, 'worker.cjs'),
     );
     return Worker.#path;
   }

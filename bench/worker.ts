@@ -6,6 +6,10 @@ import {prepareV8} from '../bin/prepare-v8.js';
 import type {Job} from './job.ts';
 
 prepareV8();
-const {perform} = await import('./perform.ts');
-writeSync(1, JSON.stringify(await perform(JSON.parse(process.argv[2]) as Job)));
-process.exit(0);
+void run(JSON.parse(process.argv[2]) as Job);
+
+async function run(job: Job): Promise<void> {
+  const {perform} = await import('./perform.ts');
+  writeSync(1, JSON.stringify(await perform(job)));
+  process.exit(0);
+}

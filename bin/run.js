@@ -40,7 +40,7 @@ async function start() {
   dieWithParent();
   const {programFolder} = await import('./sources.js');
   const folder = programFolder(root);
-  const {main} = await import(folder === 'src' ? '../src/cli/main.ts' : '../dist/cli/main.js');
+  const {main} = await import(folder === 'src' ? '../src/cli/main.ts' : '../dist/cli/main.cjs');
   await main({argv: process.argv.slice(2), root, commands: `${root}${folder}/commands`});
 }
 

@@ -1,4 +1,5 @@
-// Puts modules and the libraries that they import into a few files of JavaScript, which Node then need not look for, read and link one by one.
+// Puts modules and the libraries that they import into a few files, which Node then need not look for, read and link one by one. They are CommonJS:
+// to import its own modules into others takes Node as long as to load them.
 // Beside them the interpreter's module, which is the same each time and would be generated at each start.
 
 import assert from 'node:assert/strict';
@@ -30,9 +31,9 @@ export async function bundle(entries: Readonly<Record<string, string>>, folder: 
   const {output} = await program.write({
     dir: folder,
     cleanDir: true,
-    format: 'esm',
-    entryFileNames: '[name].js',
-    chunkFileNames: '[name]-[hash].js',
+    format: 'cjs',
+    entryFileNames: '[name].cjs',
+    chunkFileNames: '[name]-[hash].cjs',
   });
   await program.close();
   // Who starts the worker looks for it, and for the interpreter's module, beside himself.

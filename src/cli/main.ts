@@ -102,6 +102,6 @@ function packageFor(root: string, {commands, word}: {commands: string; word: str
 /** Where the commands that begin with this word are, as patterns in the commands' folder; none when there is no such command. */
 function filesOf(commands: string, word: string): string[] {
   const names = readdirSync(commands);
-  const files = names.filter((name) => /^[^.]+\.[jt]s$/.test(name) && name.startsWith(`${word}.`));
-  return names.includes(word) ? [...files, `${word}/**/*.{js,ts}`] : files;
+  const files = names.filter((name) => /^[^.]+\.(?:cjs|ts)$/.test(name) && name.startsWith(`${word}.`));
+  return names.includes(word) ? [...files, `${word}/**/*.{cjs,ts}`] : files;
 }

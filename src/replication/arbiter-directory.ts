@@ -2,6 +2,7 @@
 // place by link(), which exactly one caller can do. What an operation answers is not believed: the id read back decides, because a
 // network file system may report an error for what it has done. Claims are never deleted or replaced.
 
+import {randomUUID} from 'node:crypto';
 import {join} from 'node:path';
 import {FtvmError} from '../errors.ts';
 import {HOST_SHARED_FOLDER, type SharedFolder} from '../host/shared-folder.ts';
@@ -39,7 +40,7 @@ export class DirectoryArbiter implements Arbiter {
   readonly #timeoutMs: number;
   readonly #readPauseMs: number;
   /** Unique for this object, so that two in one process do not share temporary files. */
-  readonly #id = crypto.randomUUID();
+  readonly #id = randomUUID();
   #temporaryCount = 0;
   /** The question under way. A dead file server may hold it for ever, and with it one thread: never more than one. */
   #last: Promise<unknown> = Promise.resolve();

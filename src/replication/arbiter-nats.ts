@@ -2,6 +2,7 @@
 // claims appends his id to the key's history, without a condition; the first id, read back from the bucket's leader, decides. Nothing is
 // ever deleted. Absence is never concluded from a read: a deposed leader may answer with what it does not know yet.
 
+import {randomUUID} from 'node:crypto';
 import {readFileSync} from 'node:fs';
 import {
   DiscardPolicy,
@@ -113,7 +114,7 @@ export class NatsArbiter implements Arbiter {
     return this.#ask('read the generation', {makesBucket: false}, async (session) => {
       if (!session.hasBucket) return undefined;
       // What the majority has accepted before this write, whoever answers has too, once it knows of this write.
-      const {seq} = await session.client.publish(`${SUBJECT}.${lineageId}.read`, crypto.randomUUID(), {
+      const {seq} = await session.client.publish(`${SUBJECT}.${lineageId}.read`, randomUUID(), {
         expect: {streamName: STREAM},
         timeout: REQUEST_TIMEOUT_MS,
       });

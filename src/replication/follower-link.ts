@@ -1,6 +1,7 @@
 // One follower, as its primary sees it: serves it the log from the primary's own log, so that nothing is sent that is not written; the
 // state, if it joins late; and keeps what it has acknowledged.
 
+import {randomBytes} from 'node:crypto';
 import {FtvmError} from '../errors.ts';
 import type {Advance} from '../session/record-queue.ts';
 import type {StateSender} from '../session/state-transfer.ts';
@@ -250,7 +251,7 @@ export class FollowerLink {
     if (hello.lineageId !== null && hello.lineageId !== lineageId)
       throw new FtvmError('network', `the log is of lineage ${lineageId}`);
     this.#hello = hello;
-    const session = crypto.getRandomValues(new Uint8Array(DATAGRAM_SESSION_BYTES));
+    const session = new Uint8Array(randomBytes(DATAGRAM_SESSION_BYTES));
     const welcome = await this.#port.welcome(session);
     const log = await this.#port.openLog(Number(hello.offset));
     if (this.#closed) return log.close();

@@ -1,6 +1,7 @@
 // A new lineage from an old log: the same records from power-on under another lineage id, in a file of its own. What is carried on
 // there cannot be mistaken for the old machine, should that still live.
 
+import {randomBytes} from 'node:crypto';
 import {FtvmError} from '../errors.ts';
 import {LogFileWriter} from '../host/log-file.ts';
 import {LogWriter} from '../logformat/log-writer.ts';
@@ -13,7 +14,7 @@ export async function copyAsNewLineage(
   from: string,
   to: string,
 ): Promise<{path: string; point: StreamPoint; sizeBytes: number}> {
-  const lineageId = crypto.getRandomValues(new Uint8Array(16));
+  const lineageId = new Uint8Array(randomBytes(16));
   const start = startOfLineage(lineageId);
   const feed = await FileFeed.open(from);
   const file = await LogFileWriter.create(to, {overwrite: false});

@@ -1,7 +1,7 @@
 // The real world, by Node. What reaches other hosts is loaded when it is first asked for, long before a takeover: a recording that nobody
 // follows starts without it.
 
-import {randomBytes} from 'node:crypto';
+import {randomBytes, randomUUID} from 'node:crypto';
 import {hostname} from 'node:os';
 import {ProcessConsole} from '../host/console.ts';
 import {ControlServer, controlSocketPath} from '../host/control-socket.ts';
@@ -26,7 +26,7 @@ export async function nodeWorld(options: {
     clock: HOST_CLOCK,
     nowMs: () => performance.now(),
     entropy: (lengthBytes) => new Uint8Array(randomBytes(lengthBytes)),
-    uniqueId: () => crypto.randomUUID(),
+    uniqueId: () => randomUUID(),
     processName: `${hostname()} pid ${process.pid}`,
     secret,
     async connect(endpoint) {

@@ -2,6 +2,7 @@
 // 2.4, with its gaps closed (DESIGN 7): removing the backup consumes a generation, which must be won first; a primary whose own loop
 // was silent releases nothing until the arbiter confirms its generation.
 
+import {randomUUID} from 'node:crypto';
 import {FtvmError} from '../errors.ts';
 import type {Followers} from '../session/primary.ts';
 import type {Run, SourceEnd} from '../session/session.ts';
@@ -509,7 +510,7 @@ export class PrimaryReplication implements Followers {
   async #putNonce(): Promise<{name: string; value: string}> {
     const {arbiter, claimant} = this.#parts;
     if (arbiter === undefined) return {name: '', value: ''};
-    const nonce = {name: claimant, value: crypto.randomUUID()};
+    const nonce = {name: claimant, value: randomUUID()};
     await arbiter.putNonce(this.#lineageId, nonce.name, nonce.value);
     this.#proven = nonce.value;
     return nonce;

@@ -1,5 +1,6 @@
 // `record`, whole.
 
+import {randomBytes} from 'node:crypto';
 import {FtvmError} from '../errors.ts';
 import {type RecordOptions, startRecording} from '../session/recording.ts';
 import type {Arbiter} from './arbiter.ts';
@@ -33,7 +34,7 @@ export async function runRecording(
       hint: 'Packets come when they come: a run with a network follows the real time.',
     });
   }
-  const lineageId = crypto.getRandomValues(new Uint8Array(16));
+  const lineageId = new Uint8Array(randomBytes(16));
   const claimant = world.uniqueId();
   let live: LivePrimary | undefined;
   const control = await world.control(options.logPath, async (request) =>

@@ -42,8 +42,6 @@ export class HostedMachine extends Machine {
     memory?: WebAssembly.Memory,
   ) {
     super(config, images, disks, HostedMachine.#engine(), memory);
-    // It loads its program during the guest's first steps: what a boot does first is hot at once.
-    if (this.translations !== undefined) HostedMachine.#translationThread();
   }
 
   override runUntil(position: bigint): Stop {
@@ -51,6 +49,8 @@ export class HostedMachine extends Machine {
       this.#serve();
       const next = this.position + SERVE_STEPS;
       const stop = super.runUntil(next < position ? next : position);
+      // It loads its program during the guest's first steps, and not before: what a boot does first is hot at once.
+      if (this.translations !== undefined && this.position > 0n) HostedMachine.#translationThread();
       if (stop.kind !== 'reached' || this.position >= position) return stop;
     }
   }

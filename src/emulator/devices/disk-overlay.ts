@@ -55,7 +55,7 @@ export class DiskOverlay implements PagedMemory {
   }
 
   takeDirty(): number[] {
-    const dirty = [...this.#dirty].sort((left, right) => left - right);
+    const dirty = [...this.#dirty];
     this.#dirty.clear();
     return dirty;
   }
