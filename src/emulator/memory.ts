@@ -132,7 +132,7 @@ export class Ram implements GuestMemory, PagedMemory {
   }
 
   takeDirty(): number[] {
-    const dirty = this.#dirty;
+    const dirty = this.#dirty.sort((a, b) => a - b);
     this.#dirty = [];
     for (const page of dirty) this.flags[page] &= ~PAGE.dirty;
     this.observer?.epochEnded();

@@ -14,6 +14,6 @@ export interface PagedMemory {
   present(): Iterable<number>;
   /** Those of them that may be other than zeros: of RAM, which begins as zeros, the ones ever written. Ascending. */
   filled(): readonly number[];
-  /** Indices of the pages written since the last call, each once. */
+  /** Indices of the pages written since the last call, each once, ascending. */
   takeDirty(): number[];
 }

@@ -55,7 +55,7 @@ export class DiskOverlay implements PagedMemory {
   }
 
   takeDirty(): number[] {
-    const dirty = [...this.#dirty];
+    const dirty = [...this.#dirty].sort((left, right) => left - right);
     this.#dirty.clear();
     return dirty;
   }
