@@ -34,6 +34,16 @@ describe('sources', () => {
     assert.equal(programFolder(root), 'dist');
   });
 
+  it('are run when that is asked for', () => {
+    write('dist/SOURCES', describeSources(root));
+    process.env.FTVM_FROM_SOURCE = '1';
+    try {
+      assert.equal(programFolder(root), 'src');
+    } finally {
+      delete process.env.FTVM_FROM_SOURCE;
+    }
+  });
+
   it('are run when one was changed, added or removed, or a library may have been', () => {
     write('dist/SOURCES', describeSources(root));
     const changes = [

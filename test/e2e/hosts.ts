@@ -63,7 +63,7 @@ export class Hosts implements AsyncDisposable {
       ],
       {
         card: this.#mac === undefined ? '' : `,mac=${this.#mac}`,
-        environment: preload === undefined ? {} : {NODE_OPTIONS: `--import=${preload}`},
+        environment: preload === undefined ? {} : {NODE_OPTIONS: `--import=${preload}`, FTVM_FROM_SOURCE: '1'},
       },
     );
     this.#primary = {process, logPath, address: ''};
