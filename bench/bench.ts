@@ -31,7 +31,7 @@ const USAGE = `npm run bench -- [--quick] [--only SECTION,…] [--programs NAME,
     .map(({name}) => name)
     .join(' ')}
   --columns   of the section debian-programs, only these: ${Object.keys(COLUMNS).join(' ')}
-  --repeat    so many repetitions at most
+  --repeat    so many repetitions, however long they take
   --json      print the report as JSON instead of tables
   --write     put the tables into docs/benchmarks.md
 `;
@@ -39,7 +39,7 @@ const USAGE = `npm run bench -- [--quick] [--only SECTION,…] [--programs NAME,
 const FULL = {repetitions: 3, idleS: 60};
 const QUICK = {repetitions: 1, idleS: 10};
 
-/** Seconds after the start at which a section shall be over: on a busy host it gets fewer repetitions. */
+/** Seconds after the start at which a section shall be over, unless repetitions are asked for: on a busy host it gets fewer. */
 const UNTIL_S: Readonly<Record<SectionName, number>> = {'debian-programs': 480, boot: 620, bare: 720, ft: 880};
 
 async function main(): Promise<void> {
@@ -92,7 +92,9 @@ async function main(): Promise<void> {
     const sections: Section[] = [];
     for (const name of names) {
       const quickPrograms = values.quick ? QUICK_DEBIAN_PROGRAMS : undefined;
-      const section = await measure(bench, {name, columns, programs: programs ?? quickPrograms, quick: values.quick});
+      const untilS = values.repeat === undefined ? UNTIL_S[name] : Number.POSITIVE_INFINITY;
+      const what = {name, columns, programs: programs ?? quickPrograms, quick: values.quick, untilS};
+      const section = await measure(bench, what);
       if (section !== undefined) sections.push(section);
       else
         process.stderr.write(
@@ -116,10 +118,15 @@ async function main(): Promise<void> {
 /** Undefined where the guest that it needs is not there. */
 async function measure(
   bench: Bench,
-  what: {name: SectionName; columns: readonly Column[]; programs: readonly string[] | undefined; quick: boolean},
+  what: {
+    name: SectionName;
+    columns: readonly Column[];
+    programs: readonly string[] | undefined;
+    quick: boolean;
+    untilS: number;
+  },
 ): Promise<Section | undefined> {
-  const {name, columns, programs: names, quick} = what;
-  const untilS = UNTIL_S[name];
+  const {name, columns, programs: names, quick, untilS} = what;
   switch (name) {
     case 'debian-programs': {
       const measured = await measureDebianPrograms(bench, {columns, names, untilS});

@@ -10,6 +10,8 @@ import {DirtyPages} from './dirty-pages.ts';
 
 export const DIGEST_BYTES = 16;
 const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
+/** They take a millisecond or two. */
+const SAMPLE_PAGES = 256;
 
 /**
  * Digest of a machine's state: of every entry of the state table, and of each paged memory. A memory's part is the exclusive or
@@ -49,9 +51,9 @@ export class StateDigest {
     return hasher.digest('binary');
   }
 
-  /** Pages that were written and that no digest has read, as there was none; once there was one, 0. */
-  get unreadPages(): number {
-    return this.#memories.reduce((sum, memory) => sum + memory.unreadPages, 0);
+  /** What the first digest, which reads every page that was ever written, would take now: by the time that some of them take. Once there was one, 0. */
+  firstDigestNs(clock: {nowNs(): bigint}): bigint {
+    return this.#memories.reduce((sum, memory) => sum + memory.firstDigestNs(clock), 0n);
   }
 
   /** The next digest takes all pages anew: after a restore. */
@@ -83,8 +85,14 @@ class MemoryDigest {
     return this.#sum;
   }
 
-  get unreadPages(): number {
-    return this.#isUnread ? this.#memory.filled().length : 0;
+  firstDigestNs(clock: {nowNs(): bigint}): bigint {
+    if (!this.#isUnread) return 0n;
+    const filled = this.#memory.filled();
+    const sample = filled.filter((_, n) => n % Math.ceil(filled.length / SAMPLE_PAGES) === 0);
+    if (sample.length === 0) return 0n;
+    const fromNs = clock.nowNs();
+    for (const index of sample) this.#digestOf(index);
+    return ((clock.nowNs() - fromNs) * BigInt(filled.length)) / BigInt(sample.length);
   }
 
   update(): void {
@@ -102,16 +110,22 @@ class MemoryDigest {
   #updatePage(index: number): void {
     const old = this.#pages.get(index);
     if (old !== undefined) this.#toggle(old);
-    const page = this.#memory.page(index);
-    if (page === undefined || ZERO_PAGE.equals(page)) {
+    const digest = this.#digestOf(index);
+    if (digest === undefined) {
       this.#pages.delete(index);
       return;
     }
-    this.#index[0] = index;
-    this.#hashed.set(page, 4);
-    const digest = this.#hasher.init().update(this.#hashed).digest('binary');
     this.#pages.set(index, digest);
     this.#toggle(digest);
+  }
+
+  /** Undefined for zeros. */
+  #digestOf(index: number): Uint8Array | undefined {
+    const page = this.#memory.page(index);
+    if (page === undefined || ZERO_PAGE.equals(page)) return undefined;
+    this.#index[0] = index;
+    this.#hashed.set(page, 4);
+    return this.#hasher.init().update(this.#hashed).digest('binary');
   }
 
   #toggle(digest: Uint8Array): void {

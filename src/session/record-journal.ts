@@ -31,8 +31,6 @@ const DIGEST_INTERVAL_STEPS = 1n << 28n;
 const DIGEST_INTERVAL_NS = 200_000_000n;
 /** Where nobody follows, digests take one part in so many of the time at most: a guest that is recorded shall not be slower than one that is not. */
 const DIGEST_SHARE = 200n;
-/** A first guess of what a page's digest takes. */
-const PAGE_DIGEST_NS = 1500n;
 /** Frames waiting for the disk, beyond which the guest waits. */
 const QUEUE_LIMIT_BYTES = 16 << 20;
 
@@ -46,7 +44,7 @@ export class RecordJournal implements Journal {
   readonly #following: () => boolean;
   #lastDigestAt: bigint;
   #lastDigestNs: bigint;
-  /** What the last digest took, or, as far as that is known, what the first one will. */
+  /** What the last digest took, or, once that was asked, what the first one will. */
   #digestCostNs = 0n;
   #lastOutputNs = 0n;
   #lastFlushNs: bigint;
@@ -76,7 +74,6 @@ export class RecordJournal implements Journal {
     this.#following = parts.following;
     this.#lastDigestAt = parts.position;
     this.#lastDigestNs = parts.clock.nowNs();
-    this.#estimateFirstDigest();
     this.#lastFlushNs = this.#lastDigestNs;
     this.#outputRecords.push({record: parts.writer.lastOrdinal, through: parts.coveredThrough});
   }
@@ -178,14 +175,10 @@ export class RecordJournal implements Journal {
 
   #isDigestDue(position: bigint, nowNs: bigint): boolean {
     if (position - this.#lastDigestAt < DIGEST_INTERVAL_STEPS || nowNs < this.#digestDueNs) return false;
-    this.#estimateFirstDigest();
+    if (this.#following()) return true;
+    const firstNs = this.#stateDigest.firstDigestNs(this.#clock);
+    if (firstNs > 0n) this.#digestCostNs = firstNs;
     return nowNs >= this.#digestDueNs;
-  }
-
-  /** It reads every page that was ever written: more of them each time that this is asked. */
-  #estimateFirstDigest(): void {
-    const {unreadPages} = this.#stateDigest;
-    if (unreadPages > 0) this.#digestCostNs = PAGE_DIGEST_NS * BigInt(unreadPages);
   }
 
   /** Who follows finds out by digests that it has diverged, and shall not wait for them. */
