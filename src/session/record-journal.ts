@@ -31,6 +31,8 @@ const DIGEST_INTERVAL_STEPS = 1n << 28n;
 const DIGEST_INTERVAL_NS = 200_000_000n;
 /** Where nobody follows, digests take one part in so many of the time at most: a guest that is recorded shall not be slower than one that is not. */
 const DIGEST_SHARE = 200n;
+/** A guess of what the first one takes; when it is due by that, is time enough to find out. A boot is over until then. */
+const FIRST_DIGEST_NS = 25_000_000n;
 /** Frames waiting for the disk, beyond which the guest waits. */
 const QUEUE_LIMIT_BYTES = 16 << 20;
 
@@ -44,8 +46,8 @@ export class RecordJournal implements Journal {
   readonly #following: () => boolean;
   #lastDigestAt: bigint;
   #lastDigestNs: bigint;
-  /** What the last digest took, or, once that was asked, what the first one will. */
-  #digestCostNs = 0n;
+  /** What the last digest took, or what the first one will. */
+  #digestCostNs = FIRST_DIGEST_NS;
   #lastOutputNs = 0n;
   #lastFlushNs: bigint;
   #lastTypedNs = -TYPING_NS;

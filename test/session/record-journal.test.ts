@@ -15,24 +15,24 @@ const STEPS = 1n << 28n;
 
 describe('digests of a recording', () => {
   for (const [costMs, firstMs, expectedS] of [
-    [0, 0, [0.5, 1, 1.5, 2, 2.5]],
-    [1, 0, [0.5, 1, 1.5, 2, 2.5]],
-    [4, 0, [0.5, 1.5, 2.5]],
-    [30, 0, [0.5]],
-    // Two seconds have to pass before the first one.
-    [0, 10, [2, 2.5]],
+    [0, 0, [5, 7.5, 10, 12.5]],
+    [5, 0, [5, 7.5, 10, 12.5]],
+    [20, 0, [5, 10]],
+    [150, 0, [5]],
+    // Eight seconds have to pass before the first one.
+    [0, 40, [10, 12.5]],
   ] as const) {
-    it(`that take ${costMs} ms, the first one ${firstMs}, are ${expectedS.length} in 2.5 s`, async () => {
+    it(`that take ${costMs} ms, the first one ${firstMs}, are ${expectedS.length} in 12.5 s`, async () => {
       assert.deepEqual(await digestsS({costMs, firstMs, following: false}), expectedS);
     });
   }
 
   it('are as many as there can be where somebody follows', async () => {
-    assert.deepEqual(await digestsS({costMs: 30, firstMs: 10, following: true}), [0.5, 1, 1.5, 2, 2.5]);
+    assert.deepEqual(await digestsS({costMs: 150, firstMs: 40, following: true}), [2.5, 5, 7.5, 10, 12.5]);
   });
 });
 
-/** When there were digests, in seconds, of a guest that runs for half a second at a time, a quarter of 2³⁰ steps each. */
+/** When there were digests, in seconds, of a guest that runs for 2.5 seconds at a time, a quarter of 2³⁰ steps each. */
 async function digestsS(options: {costMs: number; firstMs: number; following: boolean}): Promise<number[]> {
   const {costMs, firstMs, following} = options;
   let nowNs = 0n;
@@ -61,7 +61,7 @@ async function digestsS(options: {costMs: number; firstMs: number; following: bo
     following: () => following,
   });
   for (let turn = 1n; turn <= 5n; turn += 1n) {
-    startNs = (turn * SECOND_NS) / 2n;
+    startNs = (turn * SECOND_NS * 5n) / 2n;
     nowNs = startNs;
     const standing = Object.create(machine, {position: {value: turn * STEPS}}) as MachineInterface;
     journal.append(standing, {from: standing.position, inputs: [], outputs: [], stop: {kind: 'reached'}});
