@@ -10,7 +10,7 @@ const FOLDER = join(import.meta.dirname, 'dist');
 
 /** Throws when the worker fails, which a diverging replay does. */
 export async function runFtvm(job: Job, options: {engine: Engine; signal: AbortSignal}): Promise<Run> {
-  const child = spawn(process.execPath, [await Worker.path(), JSON.stringify(job)], {
+  const child = spawn(process.execPath, [await WorkerProgram.path(), JSON.stringify(job)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {...process.env, ...environmentOf(options.engine)},
     signal: options.signal,
@@ -29,13 +29,13 @@ export async function runFtvm(job: Job, options: {engine: Engine; signal: AbortS
 }
 
 /** The worker's program, bundled as ftvm itself is. */
-class Worker {
+class WorkerProgram {
   static #path: Promise<string> | undefined;
 
   static path(): Promise<string> {
-    Worker.#path ??= bundle({worker: join(import.meta.dirname, 'worker.ts')}, FOLDER).then(() =>
+    WorkerProgram.#path ??= bundle({worker: join(import.meta.dirname, 'worker.ts')}, FOLDER).then(() =>
       join(FOLDER, 'worker.cjs'),
     );
-    return Worker.#path;
+    return WorkerProgram.#path;
   }
 }

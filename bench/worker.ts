@@ -1,4 +1,4 @@
-// One measured run of ftvm in a process of its own: `node worker.js JOB`, JOB as JSON (job.ts). It starts as the program does, and
+// One measured run of ftvm in a process of its own: `node worker.cjs JOB`, JOB as JSON (job.ts). It starts as the program does, and
 // prints a Run as JSON.
 
 import {writeSync} from 'node:fs';

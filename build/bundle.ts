@@ -1,5 +1,5 @@
-// Puts modules and the libraries that they import into a few files, which Node then need not look for, read and link one by one. They are CommonJS:
-// to import its own modules into others takes Node as long as to load them.
+// Puts modules and the libraries that they import into a few files, which Node then need not look for, read and link one by one. They are CommonJS,
+// as Node reads every property of those of its own modules that an ES module imports.
 // Beside them the interpreter's module, which is the same each time and would be generated at each start.
 
 import assert from 'node:assert/strict';

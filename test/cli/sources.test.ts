@@ -23,7 +23,7 @@ describe('sources', () => {
 
   it('are run where there is no dist/, or one that does not say what it was made of', () => {
     assert.equal(programFolder(root), 'src');
-    write('dist/cli/main.js', '');
+    write('dist/cli/main.cjs', '');
     assert.equal(programFolder(root), 'src');
   });
 

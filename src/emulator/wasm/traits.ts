@@ -9,7 +9,6 @@ export type Traits = {
   readonly callees: ReadonlySet<string>;
   readonly writesInteger: boolean;
   readonly writesFloat: boolean;
-  readonly isBranch: boolean;
   readonly isCsr: boolean;
   /** It goes to the hart. */
   readonly isSystem: boolean;
@@ -55,7 +54,6 @@ function examine(instruction: Instruction): Traits {
     callees,
     writesInteger: kinds.has('setRd'),
     writesFloat,
-    isBranch: kinds.has('branch'),
     isCsr: first?.kind === 'system' && first.action === 'csr',
     isSystem: first?.kind === 'system',
     isCold: callees.size > 0 || kinds.has('atomicAddress'),
